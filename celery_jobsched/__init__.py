@@ -1,0 +1,48 @@
+"""A Celery Beat scheduler that keeps its jobs in a SQL database and fires each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    EnvironmentMismatch,
+    InvalidJob,
+    InvalidSetting,
+    JobExistError,
+    JobNotFound,
+    JobschedError,
+    NextFireTimeError,
+    SchemaMismatch,
+)
+
+if TYPE_CHECKING:
+    from .beat import Scheduler
+    from .job import Job
+    from .jobs import Jobs
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EnvironmentMismatch",
+    "InvalidJob",
+    "InvalidSetting",
+    "Job",
+    "JobExistError",
+    "JobNotFound",
+    "Jobs",
+    "JobschedError",
+    "NextFireTimeError",
+    "Scheduler",
+    "SchemaMismatch",
+]
+
+_ROOMS = {"Scheduler": "beat", "Job": "job", "Jobs": "jobs"}
+
+
+def __getattr__(name: str) -> Any:
+    # Every worker imports this package for its command line: what is heavy comes when it is used.
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)

@@ -1,0 +1,93 @@
+"""What can go wrong, one class for each decision a caller can take.
+
+An error's docstring is its message; what was expected and what came is in its arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+__all__ = [
+    "EnvironmentMismatch",
+    "InvalidJob",
+    "InvalidSetting",
+    "JobExistError",
+    "JobNotFound",
+    "JobschedError",
+    "NextFireTimeError",
+    "SchemaMismatch",
+]
+
+_E = TypeVar("_E", bound="InvalidJob")
+_SHOWN = 120
+
+
+def shown(value: Any) -> str:
+    """The ``repr`` of *value*, cut to a bounded length, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a foreign __repr__ may raise anything
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+class JobschedError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidJob(JobschedError, ValueError):
+    """A job's definition cannot be read: a field holds what it must not.
+
+    ``job`` is the job's name (None while a value is parsed on its own), ``field`` the column,
+    ``value`` what came, ``expected`` what would have been right.
+    """
+
+    def __init__(self, field: str, value: Any, expected: str, job: str | None = None) -> None:
+        super().__init__(field, value, expected, job)
+        self.job = job
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+    def of(self: _E, job: str) -> _E:
+        """The same error, naming *job*."""
+        return type(self)(self.field, self.value, self.expected, job)
+
+    def at(self: _E, field: str) -> _E:
+        """The same error, naming the column *field*."""
+        return type(self)(field, self.value, self.expected, self.job)
+
+    @property
+    def sentence(self) -> str:
+        """Field, expectation and value, without the job: what the row's ``error`` column holds."""
+        return f"{self.field}: expected {self.expected}, got: {shown(self.value)}"
+
+    def __str__(self) -> str:
+        return f"job {self.job!r}: {self.sentence}" if self.job is not None else self.sentence
+
+
+class NextFireTimeError(InvalidJob):
+    """``every`` and ``at`` together could fail to advance, now or on some later day."""
+
+
+class InvalidSetting(JobschedError, ValueError):
+    """An option of the configuration holds what it must not."""
+
+
+class JobExistError(JobschedError):
+    """A job of this name exists already."""
+
+
+class JobNotFound(JobschedError, KeyError):
+    """There is no job of this name."""
+
+    def __str__(self) -> str:
+        return " ".join(str(part) for part in self.args)
+
+
+class SchemaMismatch(JobschedError):
+    """The database's tables are not those that this release knows."""
+
+
+class EnvironmentMismatch(JobschedError):
+    """The database belongs to another environment than this beat."""
