@@ -1,0 +1,237 @@
+"""The door of ``celery beat -S celery_jobsched.Scheduler``: one tick after another.
+
+A tick looks once, then takes at most one page of each: fires that nobody delivers, jobs that are
+due, rows that were edited. It never raises: what goes wrong is logged, and tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from celery.beat import Scheduler as CeleryScheduler
+from sqlalchemy.exc import DBAPIError
+
+from . import events
+from .declare import declared_jobs
+from .dispatch import Dispatcher
+from .errors import JobschedError
+from .interrupts import uninterrupted
+from .publish import Publisher, begin_transactions, noted
+from .runtime import Runtime
+from .settings import unknown_options
+from .store import claims, fires
+from .store.claims import Claimant, Claimed, Poll
+from .upkeep import Upkeep
+
+logger = logging.getLogger(__name__)
+
+_EDITED_AT_ONCE = 500
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 2.0
+_REFUSED_PAUSE_S = 2.0
+
+
+class Scheduler(CeleryScheduler):
+    """Fires the jobs of a database, once each, beside any number of others like it."""
+
+    #: Shown by the banner; ``jobsched_poll_interval`` decides.
+    max_interval = 0.2
+
+    def __init__(self, app: Any, *args: Any, lazy: bool = False, **kwargs: Any) -> None:
+        self.runtime = Runtime(app)
+        self.id = str(uuid.uuid4())
+        self._ticking = False
+        self._failures = 0
+        #: Where the past of the edits ends that are being planned.
+        self._edits_since: datetime | None = None
+        super().__init__(app, *args, lazy=lazy, **kwargs)
+        self.max_interval = self.runtime.settings.poll_interval
+
+    def setup_schedule(self) -> None:
+        """Read and check all that the configuration declares; the tables come with the ticks.
+
+        Raises:
+            InvalidJob: a declared job cannot be read.
+            InvalidSetting: an option cannot be used.
+        """
+        settings, zone_name = self.runtime.settings, self.runtime.zone_name
+        for key, near in unknown_options(self.app.conf).items():
+            logger.warning("unknown option %s%s", key, f"; did you mean {near}?" if near else "")
+        self.install_default_entries(self.data)
+        entries = {**self.data, **self.app.conf.beat_schedule}
+        declared = declared_jobs(settings.jobs, entries, zone_name)
+        self._upkeep = Upkeep(self.runtime, self.id, declared)
+        self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
+        publisher = Publisher(self.app, settings, self.apply_entry, self.apply_async)
+        self._dispatcher = Dispatcher(
+            publisher, settings.claim_limit, lambda: self.producer, self._disconnect
+        )
+
+    @property
+    def info(self) -> str:
+        """The lines of the banner: where jobs and locks are, without passwords."""
+        urls = self.runtime.urls
+        return f"    . jobs -> {urls['database']}\n    . locks -> {urls['locks']}"
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Do what there is to do; the seconds until the next look, 0 when there is more."""
+        self._ticking = True
+        try:
+            pause = self._tick(time.monotonic())
+        except Exception as error:  # noqa: BLE001 - what leaves tick ends the beat
+            return self._troubled(error)
+        finally:
+            self._ticking = False
+        if self._failures:
+            logger.info("ticking again", extra={"action": "tick"})
+        self._failures = 0
+        return pause
+
+    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kw: Any) -> Any:
+        """As Celery's own, leaving on a fire's entry what its publish raised."""
+        publish = super().apply_async
+        return noted(entry, lambda: publish(entry, producer=producer, advance=False, **kw))
+
+    def sync(self) -> None:
+        """Nothing to save: the tables are the state."""
+
+    def close(self) -> None:
+        """Give back what was opened. Called twice, and by a signal in the midst of a tick."""
+        if self._ticking:
+            return
+        try:
+            self._upkeep.sign_off()
+        except Exception as error:  # noqa: BLE001 - ending must not fail; that row only informs
+            logger.debug("could not sign off: %s", error)
+        self.runtime.close()
+        self._disconnect()
+
+    def _tick(self, began: float) -> float:
+        self._upkeep.prepare()
+        self._dispatcher.mark(self.runtime.engine)
+        with self.runtime.reading() as conn:
+            look = claims.poll(conn)
+        self._upkeep.keep(look)
+        if self._upkeep.refused:
+            return _REFUSED_PAUSE_S
+        worked = [self._take_over(look), self._claim(look), self._plan(look)]
+        return 0.0 if any(worked) else self._until_next(look, began)
+
+    def _take_over(self, look: Poll) -> bool:
+        """Deliver what nobody owns any more: a dead beat's fires, and what a broker refused."""
+        due = look.next_ready_at is not None and look.next_ready_at <= look.now
+        if not due or self._dispatcher.rests:
+            return False
+        with uninterrupted():
+            with self.runtime.engine.begin() as conn:
+                taken = fires.take_ready(
+                    conn, look.now, self._dispatcher.limit, self.runtime.zone_name
+                )
+            if taken:
+                self._dispatcher.deliver(self.runtime.engine, taken, look.now)
+        return bool(taken)
+
+    def _claim(self, look: Poll) -> bool:
+        """Claim a page of what is due and deliver it."""
+        due = look.next_wake_at is not None and look.next_wake_at <= look.now
+        if not due or not self._dispatcher.may_claim():
+            return False
+        with uninterrupted():
+            with self.runtime.engine.begin() as conn:
+                limit = self._dispatcher.limit
+                claimed = claims.claim_due(conn, look.now, limit, self._claimant)
+            if claimed.deliveries:
+                self._dispatcher.deliver(self.runtime.engine, claimed.deliveries, look.now)
+        _tell(claimed)
+        return claimed.rows > 0
+
+    def _plan(self, look: Poll) -> bool:
+        """Plan a page of edited rows; their past ends where the first of them was found."""
+        if not look.has_edited:
+            self._edits_since = None
+            return False
+        since = self._edits_since = self._edits_since or look.now
+        with self.runtime.engine.begin() as conn:
+            planned = claims.plan_edited(conn, look.now, since, _EDITED_AT_ONCE, self._claimant)
+        if planned.rows < _EDITED_AT_ONCE:
+            self._edits_since = None
+        _tell(planned)
+        return planned.rows > 0
+
+    def _until_next(self, look: Poll, began: float) -> float:
+        """Seconds to the next known instant, less the time that this tick took."""
+        ahead = [at for at in (look.next_wake_at, look.next_ready_at) if at and at > look.now]
+        if not ahead:
+            return self.max_interval
+        wait = (min(ahead) - look.now).total_seconds() - (time.monotonic() - began)
+        return min(max(wait, 0.001), self.max_interval)
+
+    def _troubled(self, error: Exception) -> float:
+        """Say once what is wrong, drop what may be broken; how long to wait."""
+        self._failures += 1
+        foreseen = isinstance(error, DBAPIError | JobschedError | OSError)
+        logger.log(
+            logging.ERROR if self._failures == 1 else logging.DEBUG,
+            "tick failed, trying again: %s",
+            error,
+            exc_info=None if foreseen else error,
+            extra={"action": "tick"},
+        )
+        if isinstance(error, DBAPIError):
+            self.runtime.close()
+        return float(min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S))
+
+    @cached_property
+    def connection(self) -> Any:
+        """The broker, each wait for which ends after the socket timeout."""
+        connection = self.app.connection_for_write()
+        for name in _TIMEOUTS.get(connection.transport.driver_type, ()):
+            connection.transport_options.setdefault(name, self.runtime.settings.socket_timeout)
+        return connection
+
+    @cached_property
+    def producer(self) -> Any:
+        """One producer on one connection, grouping where the broker can."""
+        timeout = self.runtime.settings.socket_timeout
+        self.connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
+        producer = self.Producer(self.connection, auto_declare=False)
+        begin_transactions(producer, self.runtime.settings)
+        return producer
+
+    def _disconnect(self) -> None:
+        self.__dict__.pop("producer", None)
+        connection = self.__dict__.pop("connection", None)
+        if connection is not None:
+            try:
+                connection.release()
+            except Exception as error:  # noqa: BLE001 - it is dropped because it went bad
+                logger.debug("could not close the broker's connection: %s", error)
+
+
+#: The transport options that bound a wait, by the kind of broker.
+_TIMEOUTS = {
+    "redis": ("socket_timeout", "socket_connect_timeout"),
+    "amqp": ("read_timeout", "write_timeout"),
+}
+
+
+def _tell(claimed: Claimed) -> None:
+    for job, missed in claimed.missed:
+        span = {"fire_at": missed.fire_at, "until_at": missed.until_at, "count": missed.count}
+        logger.warning(
+            "job %r: missed %s, %s to %s",
+            job.name,
+            "many" if missed.count is None else missed.count,
+            missed.fire_at.isoformat(),
+            missed.until_at.isoformat(),
+            extra={"action": "missed", "job": job.name, "fire_at": missed.fire_at},
+        )
+        events.fire_missed.send(sender=None, job=job.name, **span)
+    for error in claimed.broken:
+        logger.error("%s", error, extra={"action": "refuse", "job": error.job})
+        events.job_error.send(sender=None, job=error.job, error=error.sentence)

@@ -1,0 +1,150 @@
+"""A fire as Celery's beat knows such things: a schedule entry of its own, with what it carries.
+
+Sentry and Datadog read entries; so their schedule is a real one of Celery's wherever one says the
+truth, and none where it would not.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Any
+
+from celery.beat import ScheduleEntry
+from celery.schedules import crontab, schedule
+from celery.utils.nodenames import anon_nodename
+
+from .clock import zone
+from .fire import Fire
+from .job import Job
+from .triggers.every import Every
+
+_REPR_LENGTH = 1024
+
+
+class ZonedCrontab(crontab):
+    """A crontab in a job's own zone; monitors read ``tz`` for it."""
+
+    def __init__(self, tz: tzinfo, *fields: str) -> None:
+        minute, hour, day_of_month, month_of_year, day_of_week = fields
+        super().__init__(minute, hour, day_of_week, day_of_month, month_of_year)
+        self._zone = tz
+
+    @property
+    def tz(self) -> tzinfo:
+        """The job's zone."""
+        return self._zone
+
+
+class FireEntry(ScheduleEntry):
+    """One fire's entry. ``problem`` is what its publish raised, None where it went well."""
+
+    fire: Fire
+    problem: BaseException | None = None
+
+
+def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> FireEntry:
+    """A fresh entry: monitors change its options' headers as they like."""
+    args = job.args if fire.args is None else fire.args
+    kwargs = job.kwargs if fire.kwargs is None else fire.kwargs
+    entry = FireEntry(
+        name=job.name,
+        task=job.task,
+        schedule=celery_schedule(job),
+        args=args,
+        kwargs=kwargs,
+        options=_options(fire, job, args, kwargs, declared, origin),
+        last_run_at=fire.fire_at,
+        app=app,
+    )
+    entry.fire = fire
+    return entry
+
+
+def this_process() -> str:
+    """How Celery names the sender of a message."""
+    return str(anon_nodename())
+
+
+def celery_schedule(job: Job) -> schedule | None:
+    """Celery's own schedule that says just when *job* fires; None where none does."""
+    rest = (job.once, job.starts_at, job.ends_at, job.max_fires, job.jitter, job.dst_gap)
+    if any(value is not None for value in (*rest, job.dst_fold, job.month_end)):
+        return None
+    kinds = (job.every is not None, job.cron is not None, job.celery is not None)
+    if sum(kinds) != 1:
+        return None
+    return _schedule_of(job.every, job.at, job.cron, job.celery, job.zone_name)
+
+
+@lru_cache(maxsize=4096)
+def _schedule_of(
+    every: str | None, at: str | None, cron: str | None, celery: str | None, zone_name: str
+) -> schedule | None:
+    if cron is not None:
+        return _crontab(cron, zone_name)
+    if celery is not None:
+        kind, _, rest = celery.partition(" ")
+        if kind == "crontab":
+            return _crontab(rest, zone_name, both_days=True)
+        return schedule(timedelta(seconds=float(rest.split()[0]))) if kind == "schedule" else None
+    probe = Job(name="-", task="-", every=every, at=at, default_timezone=zone_name).trigger
+    return _interval(probe) if isinstance(probe, Every) else None
+
+
+def _crontab(text: str, zone_name: str, both_days: bool = False) -> schedule | None:
+    words = text.split()
+    days_differ = len(words) == 5 and not both_days and "*" not in (words[2][0], words[4][0])
+    if len(words) != 5 or "?" in text or days_differ:
+        return None
+    try:
+        return ZonedCrontab(zone(zone_name), *(word.lower() for word in words))
+    except (ValueError, LookupError):  # a form that is ours and not Celery's
+        return None
+
+
+def _interval(every: Every) -> schedule | None:
+    if every.unit == "day" and every.n == 1 and every.at is not None:
+        at = every.at
+        if at.hour is not None and at.minute is not None and not at.second:
+            return ZonedCrontab(every.zone, str(at.minute), str(at.hour), "*", "*", "*")
+    elapses = every.unit in {"minute", "hour"} and every.at is None
+    return schedule(every.interval) if elapses else None
+
+
+def _options(
+    fire: Fire, job: Job, args: Any, kwargs: Any, declared: bool, origin: str
+) -> dict[str, Any]:
+    options = dict(job.options)
+    options["headers"] = {
+        **(options.get("headers") or {}),
+        "celery_beat_task": True,
+        "periodic_task_name": job.name,
+        "jobsched": {
+            "job": job.name,
+            "fire_at": _iso(fire.fire_at),
+            "origin": fire.origin.value,
+            "token": secrets.token_hex(8),
+            "n": fire.publishes,
+        },
+    }
+    options |= {
+        "task_id": fire.id,
+        "retry": False,
+        "origin": origin,
+        "argsrepr": _repr(tuple(args)),
+        "kwargsrepr": _repr(kwargs),
+    }
+    if declared:
+        options["declare"] = []
+    return options
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat()
+
+
+def _repr(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _REPR_LENGTH else text[:_REPR_LENGTH] + "…"

@@ -1,0 +1,192 @@
+"""One reader for each column of a job: any value in, the canonical one out, or ``InvalidJob``.
+
+Values come as Python (``[3, "hour"]``, a datetime) or as a table's text; what is read is the same.
+What a trigger's own text means is not known here: see ``triggers``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from kombu.utils import json
+
+from .clock import zone
+from .errors import InvalidJob
+from .triggers.once import parse_once
+
+Reader = Callable[[str, Any], Any]
+
+_LONGEST = 200
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def text(limit: int) -> Reader:
+    """A text of at most *limit* characters, none of them a control character."""
+
+    def read(field: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise InvalidJob(field, value, "a text")
+        if not 0 < len(value) <= limit or not value.isprintable() or not value.strip():
+            raise InvalidJob(field, value, f"a text of 1 to {limit} printable characters")
+        return value
+
+    return read
+
+
+def long_text(field: str, value: Any) -> str:
+    """A text of any lines."""
+    if not isinstance(value, str) or "\0" in value:
+        raise InvalidJob(field, value, "a text")
+    return value
+
+
+def word(*choices: str) -> Reader:
+    """One of *choices*, in any case."""
+
+    def read(field: str, value: Any) -> str:
+        found = value.strip().lower() if isinstance(value, str) else value
+        if found not in choices:
+            raise InvalidJob(field, value, "one of " + ", ".join(choices))
+        return str(found)
+
+    return read
+
+
+def flag(field: str, value: Any) -> bool:
+    """Yes or no."""
+    if isinstance(value, bool):
+        return value
+    key = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if key not in _FLAGS:
+        raise InvalidJob(field, value, "true or false")
+    return _FLAGS[key]
+
+
+def whole(least: int) -> Reader:
+    """A whole number of at least *least*."""
+
+    def read(field: str, value: Any) -> int:
+        number = _number(value)
+        if number is None or number != int(number) or not least <= number <= 2**31 - 1:
+            raise InvalidJob(field, value, f"a whole number of at least {least}")
+        return int(number)
+
+    return read
+
+
+def seconds(least: float) -> Reader:
+    """A number of seconds of at least *least*, or a timedelta."""
+
+    def read(field: str, value: Any) -> float:
+        number = value.total_seconds() if isinstance(value, timedelta) else _number(value)
+        if number is None or not least <= number <= 1e10:
+            raise InvalidJob(field, value, f"a number of seconds of at least {least:g}")
+        return float(number)
+
+    return read
+
+
+def instant(field: str, value: Any, zone_name: str = "UTC") -> datetime:
+    """An instant; one without a zone is local time of *zone_name*, in the table it is UTC."""
+    found = parse_once(value, zone(zone_name)) if _may_be_instant(value) else ()
+    if len(found) != 1:
+        raise InvalidJob(field, value, "a date and time, such as 2027-01-31 09:00")
+    return found[0]
+
+
+def timezone_name(field: str, value: Any) -> str:
+    """The name of a time zone that pytz knows."""
+    name = value if isinstance(value, str) else getattr(value, "zone", getattr(value, "key", value))
+    zone(name)
+    return str(name)
+
+
+def json_list(field: str, value: Any) -> list[Any]:
+    """A list that JSON can carry."""
+    found = _json(field, list(value) if isinstance(value, tuple | set | frozenset) else value)
+    if not isinstance(found, list):
+        raise InvalidJob(field, value, "a JSON list, such as [1, 2]")
+    return found
+
+
+def json_object(field: str, value: Any) -> dict[str, Any]:
+    """A mapping of texts to what JSON can carry."""
+    found = _json(field, dict(value) if isinstance(value, Mapping) else value)
+    if not isinstance(found, dict):
+        raise InvalidJob(field, value, 'a JSON object, such as {"key": 1}')
+    return found
+
+
+_FOREIGN = {
+    "task_id": "the fire's id is the task's id",
+    "connection": "the beat has its own",
+    "producer": "the beat has its own",
+    "eta": "the schedule says when",
+    "countdown": "the schedule says when",
+}
+
+
+def options(field: str, value: Any) -> dict[str, Any]:
+    """What ``apply_async`` takes beside args and kwargs, less what is the scheduler's own."""
+    found = json_object(field, value)
+    for name, why in _FOREIGN.items():
+        if name in found:
+            raise InvalidJob(field, value, f"no {name} ({why})")
+    if found.get("serializer", "json") not in {"json", "yaml", "msgpack"}:
+        raise InvalidJob(field, value, "a serializer of json, yaml or msgpack")
+    if not isinstance(found.get("headers") or {}, dict):
+        raise InvalidJob(field, value, "headers that are a JSON object")
+    return found
+
+
+def later(what: str) -> Reader:
+    """A column whose room is not built yet: refused in words, never ignored."""
+
+    def read(field: str, value: Any) -> Any:
+        raise InvalidJob(field, value, f"nothing: {what} are not part of this release")
+
+    return read
+
+
+def _number(value: Any) -> float | int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str):
+        return _number_of(value.strip())
+    if isinstance(value, int) and abs(value) > 10**15:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _number_of(text: str) -> float | None:
+    if len(text) > 30 or not text.isascii() or "_" in text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _may_be_instant(value: Any) -> bool:
+    return isinstance(value, datetime) or (isinstance(value, str) and len(value) < 64)
+
+
+def _json(field: str, value: Any) -> Any:
+    """*value* as JSON would give it back: what the worker will get."""
+    try:
+        given = value if isinstance(value, str) else json.dumps(value)
+        found = json.loads(given)
+        if "N" in given or "I" in given:  # NaN and Infinity are Python's, not JSON's
+            json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise InvalidJob(field, value, f"JSON ({error})"[:_LONGEST]) from None
+    return found
+
+
+def to_json(value: Any) -> str:
+    """*value* as the table keeps it."""
+    return str(json.dumps(value))

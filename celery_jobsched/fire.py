@@ -1,0 +1,130 @@
+"""A fire: one instant of one job, from claim to result, and the moves its state may make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from .clock import UTC
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Origin(str, Enum):
+    """Why a fire exists."""
+
+    SCHEDULE = "schedule"
+    CATCHUP = "catchup"
+    MANUAL = "manual"
+    KEYWORD = "keyword"
+    BACKFILL = "backfill"
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether the job's schedule owes it: such fires end with their job."""
+        return self in {Origin.SCHEDULE, Origin.CATCHUP}
+
+
+class FireState(str, Enum):
+    """Where a fire is on its way."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    SENT = "sent"
+    STARTED = "started"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    LOST = "lost"
+    MISSED = "missed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is expected of it (a lost run may still turn out well)."""
+        return self not in _OPEN
+
+    def may_become(self, other: FireState) -> bool:
+        """Whether *other* may follow; a report may overtake those before it."""
+        return other in MOVES.get(self, frozenset())
+
+
+_OPEN = {
+    FireState.PENDING,
+    FireState.WAITING,
+    FireState.SENT,
+    FireState.STARTED,
+    FireState.RETRYING,
+}
+_ENDS = {
+    FireState.SUCCEEDED,
+    FireState.FAILED,
+    FireState.REVOKED,
+    FireState.EXPIRED,
+    FireState.LOST,
+}
+_RUNS = {FireState.STARTED, FireState.RETRYING} | _ENDS
+
+#: state -> the states that may follow it.
+MOVES: Mapping[FireState, frozenset[FireState]] = {
+    FireState.PENDING: frozenset(
+        {FireState.WAITING, FireState.SENT, FireState.SKIPPED, FireState.CANCELLED} | _RUNS
+    ),
+    FireState.WAITING: frozenset(
+        {FireState.PENDING, FireState.SENT, FireState.SKIPPED, FireState.CANCELLED} | _RUNS
+    ),
+    FireState.SENT: frozenset({FireState.PENDING, FireState.WAITING} | _RUNS),
+    FireState.STARTED: frozenset({FireState.RETRYING, FireState.PENDING} | _ENDS),
+    FireState.RETRYING: frozenset({FireState.STARTED, FireState.PENDING} | _ENDS),
+    FireState.LOST: frozenset({FireState.SUCCEEDED}),
+}
+
+
+@dataclass(frozen=True)
+class Fire:
+    """One row of ``jobsched_fires`` on its way to the broker."""
+
+    id: str
+    job_id: int
+    job_name: str
+    key: str
+    fire_at: datetime
+    due_at: datetime
+    origin: Origin
+    publishes: int = 1
+    args: list[Any] | None = None
+    kwargs: dict[str, Any] | None = None
+
+
+def new_id(now: datetime) -> str:
+    """A random id that sorts by time: RFC 9562's UUID version 7.
+
+    The order keeps the primary key's index compact and makes age a range of it.
+    """
+    return _uuid7(now, int.from_bytes(os.urandom(10), "big"))
+
+
+def oldest_id(at: datetime) -> str:
+    """What sorts before every id made at *at* or later."""
+    return _uuid7(at, 0)
+
+
+def clock_key(fire_at: datetime) -> str:
+    """What a schedule's fire is known by, once for each job and instant."""
+    return fire_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _uuid7(at: datetime, random: int) -> str:
+    # Floor division is what -1 ms before the epoch needs as well; no float rounds the time.
+    milliseconds = (at - _EPOCH) // _MILLISECOND & 0xFFFFFFFFFFFF
+    bits = milliseconds << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64
+    text = f"{bits | 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

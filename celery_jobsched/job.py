@@ -1,0 +1,307 @@
+"""A job: what to run and when, as one frozen value, checked when it is made.
+
+Reads definitions (the configuration's or the table's) and answers when the job fires next. What a
+fire does, who may claim it and where it is kept is not known here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property, lru_cache
+from typing import Any
+
+from . import fields as read
+from .clock import UTC, zone
+from .errors import InvalidJob, shown
+from .triggers import AnyOf, Trigger
+from .triggers.celery import parse_celery, to_text
+from .triggers.cron import Cron, parse_cron
+from .triggers.every import Every, parse_at, parse_every
+from .triggers.once import Once, parse_once
+
+#: The columns that say when; a job needs one of them.
+TRIGGERS = ("every", "cron", "once", "rrule", "celery", "keyword", "custom")
+
+#: Spellings of older schedulers, read as the columns they mean.
+SPELLINGS = {"func": "task", "concurrence_n": "max_concurrency", "schedule": "celery"}
+
+_READERS: dict[str, read.Reader] = {
+    "task": read.text(255),
+    "args": read.json_list,
+    "kwargs": read.json_object,
+    "options": read.options,
+    "labels": read.json_object,
+    "description": read.long_text,
+    "starts_at": read.instant,
+    "ends_at": read.instant,
+    "max_fires": read.whole(1),
+    "jitter": read.seconds(0),
+    "misfire": read.word("skip", "once", "all"),
+    "misfire_grace_time": read.seconds(0.001),
+    "overlap": read.word("skip", "wait", "latest", "replace"),
+    "lease": read.seconds(1),
+    "month_end": read.word("clamp", "skip"),
+    "dst_gap": read.word("run", "skip"),
+    "dst_fold": read.word("first", "both"),
+    "on_end": read.word("keep", "delete"),
+    "enabled": read.flag,
+    "timezone": read.timezone_name,
+    "max_concurrency": read.later("limits"),
+    "concurrency_key": read.later("limits"),
+    "max_failures": read.later("reports of workers"),
+    "on_success": read.later("reports of workers"),
+    "on_failure": read.later("reports of workers"),
+    "only_during": read.later("calendars"),
+    "not_during": read.later("calendars"),
+    "on_excluded": read.later("calendars"),
+    "rrule": read.later("recurrence rules"),
+    "keyword": read.later("keywords"),
+    "custom": read.later("custom triggers"),
+}
+_FIRST_YEARS = timedelta(days=3660)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of ``jobsched_jobs``, checked; every value in its canonical form.
+
+    Make one with :meth:`from_dict`; instants are aware UTC, durations seconds.
+    """
+
+    name: str
+    task: str
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    every: str | None = None
+    at: str | None = None
+    cron: str | None = None
+    once: str | None = None
+    celery: str | None = None
+    timezone: str | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    max_fires: int | None = None
+    jitter: float | None = None
+    overlap: str | None = None
+    misfire: str | None = None
+    misfire_grace_time: float | None = None
+    lease: float | None = None
+    month_end: str | None = None
+    dst_gap: str | None = None
+    dst_fold: str | None = None
+    on_end: str | None = None
+    enabled: bool = True
+
+    # state, the scheduler's own: what the row remembers, no part of the definition
+    id: int | None = field(default=None, compare=False)
+    version: int = field(default=0, compare=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    next_fire_at: datetime | None = field(default=None, compare=False)
+    last_fire_at: datetime | None = field(default=None, compare=False)
+    fire_count: int = field(default=0, compare=False)
+    paused_until: datetime | None = field(default=None, compare=False)
+    #: The zone of a job that names none: the application's.
+    default_timezone: str = field(default="UTC", compare=False)
+
+    @classmethod
+    def from_dict(
+        cls, name: str, definition: Mapping[str, Any], default_timezone: str = "UTC"
+    ) -> Job:
+        """Read a definition: the table's columns as keys, Python's or the table's values.
+
+        Raises:
+            InvalidJob: names the job, the field, what was expected and what came.
+        """
+        if not isinstance(name, str):
+            raise InvalidJob("name", name, "a text").of(shown(name))
+        try:
+            read.text(255)("name", name)
+            given = _named(definition)
+            made = cls(
+                name=name, default_timezone=default_timezone, **_read(given, default_timezone)
+            )
+            made.check()
+        except InvalidJob as error:
+            raise error.of(name) from None
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """The definition that :meth:`from_dict` makes an equal job of; defaults are left out."""
+        return {
+            name: value for name in DEFINITION if (value := getattr(self, name)) != _DEFAULTS[name]
+        }
+
+    def check(self) -> None:
+        """Refuse a job whose fields contradict each other or that would never fire.
+
+        Raises:
+            InvalidJob: names the field, not the job.
+        """
+        if not any(getattr(self, name, None) is not None for name in TRIGGERS):
+            raise InvalidJob("every", None, f"one of {', '.join(TRIGGERS)} to say when")
+        if self.at is not None and self.every is None:
+            raise InvalidJob("at", self.at, "nothing without every, which it refines")
+        if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
+            raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
+        self.trigger_from(self.created_at or _FIXED_ANCHOR)
+
+    @property
+    def zone_name(self) -> str:
+        """The zone that the job's local times are in."""
+        return self.timezone or self.default_timezone
+
+    @property
+    def first_past(self) -> datetime | None:
+        """Where a new job's past ends: the whole second it was made in, that one included."""
+        return self.created_at and self.created_at.replace(microsecond=0)
+
+    @cached_property
+    def trigger(self) -> Trigger:
+        """When it fires, counted from its anchor: ``starts_at``, else the second it was made in."""
+        return self.trigger_from(self.first_past or _FIXED_ANCHOR)
+
+    def trigger_from(self, made_at: datetime) -> Trigger:
+        """When it would fire, had it been made at *made_at*."""
+        anchor = self.starts_at or made_at.replace(microsecond=0)
+        found = list(self._triggers(anchor))
+        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+
+    def upcoming(self, after: datetime, count: int) -> list[datetime]:
+        """The next *count* instants strictly after *after*, aware UTC, oldest first.
+
+        Of a job that is not saved yet: as though it were made at *after*.
+        """
+        trigger = self.trigger if self.created_at else self.trigger_from(after)
+        found: list[datetime] = []
+        instant = self._next(trigger, after)
+        while instant is not None and len(found) < count:
+            found.append(instant)
+            instant = self._next(trigger, instant)
+        return found
+
+    def previous(self, before: datetime, count: int) -> list[datetime]:
+        """The last *count* instants strictly before *before*, aware UTC, newest first."""
+        trigger = self.trigger if self.created_at else self.trigger_from(before - _FIRST_YEARS)
+        found: list[datetime] = []
+        instant = self._previous(trigger, before)
+        while instant is not None and len(found) < count:
+            found.append(instant)
+            instant = self._previous(trigger, instant)
+        return found
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """The next instant strictly after *instant* and within the job's bounds."""
+        return self._next(self.trigger, instant)
+
+    def previous_before(self, instant: datetime) -> datetime | None:
+        """The last instant strictly before *instant* and within the job's bounds."""
+        return self._previous(self.trigger, instant)
+
+    def _next(self, trigger: Trigger, instant: datetime) -> datetime | None:
+        if self.starts_at and instant < self.starts_at:
+            instant = self.starts_at - _TICK
+        found = trigger.next_after(instant)
+        return None if found is None or (self.ends_at and found > self.ends_at) else found
+
+    def _previous(self, trigger: Trigger, instant: datetime) -> datetime | None:
+        if self.ends_at and instant > self.ends_at:
+            instant = self.ends_at + _TICK
+        found = trigger.previous_before(instant)
+        return None if found is None or (self.starts_at and found < self.starts_at) else found
+
+    def _triggers(self, anchor: datetime) -> Any:
+        here = zone(self.zone_name)
+        gap, fold = self.dst_gap or "run", self.dst_fold or "first"
+        if self.every is not None:
+            n, unit = parse_every(self.every)
+            at = None if self.at is None else parse_at(self.at, unit)
+            yield Every(n, unit, at, here, anchor, self.month_end or "clamp", gap, fold)
+        if self.cron is not None:
+            yield Cron(parse_cron(self.cron), here, gap, fold)
+        if self.once is not None:
+            yield Once(parse_once(self.once, here))
+        if self.celery is not None:
+            yield parse_celery(self.celery, here, anchor)
+
+
+#: The fields that a definition may set, in the order of the table.
+DEFINITION = tuple(f.name for f in fields(Job) if f.compare and f.name != "name")
+_DEFAULTS = {
+    name: getattr(Job(name="-", task=""), name) if name != "task" else None for name in DEFINITION
+}
+_KNOWN = frozenset(DEFINITION) | frozenset(_READERS)
+_TICK = timedelta(microseconds=1)
+_FIXED_ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+def _named(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition's values by column name; nulls are left out, unknown keys refused."""
+    if not isinstance(definition, Mapping):
+        raise InvalidJob("definition", definition, "a mapping of column names to values")
+    found = {}
+    for key, value in definition.items():
+        name = SPELLINGS.get(key, key)
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(str(key), sorted(_KNOWN), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InvalidJob(shown(key), value, f"no such field{hint}")
+        if name in found:
+            raise InvalidJob(name, value, f"one value, not one as {name!r} and one as {key!r}")
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _read(given: Mapping[str, Any], default_timezone: str) -> dict[str, Any]:
+    if "task" not in given:
+        raise InvalidJob("task", None, "the name of a task")
+    found = {name: _READERS[name](name, value) for name, value in given.items() if name in _READERS}
+    here = found.get("timezone", default_timezone)
+    if "every" in given:
+        found["every"] = _every_text(given["every"])
+    if "at" in given:
+        unit = parse_every(given["every"])[1] if "every" in given else "day"
+        found["at"] = _at_text(given["at"], unit)
+    if "cron" in given:
+        parse_cron(given["cron"])
+        found["cron"] = given["cron"].strip()
+    if "once" in given:
+        found["once"] = _once_text(given["once"], zone(here))
+    if "celery" in given:
+        found["celery"] = _celery_text(given["celery"])
+    return found
+
+
+def _every_text(value: Any) -> str:
+    n, unit = parse_every(value)
+    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
+
+
+def _once_text(value: Any, here: tzinfo) -> str:
+    return ", ".join(instant.isoformat(" ") for instant in parse_once(value, here))
+
+
+def _at_text(value: Any, unit: str) -> str:
+    parse_at(value, unit)
+    return value.strip() if isinstance(value, str) else read.to_json(value)
+
+
+def _celery_text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else to_text(value)
+
+
+@lru_cache(maxsize=8192)
+def checked(columns: tuple[tuple[str, Any], ...], default_timezone: str) -> dict[str, Any]:
+    """The canonical values of a row's schedule and rules; those of like rows are read once.
+
+    Raises:
+        InvalidJob: names the column, not the job.
+    """
+    given = {name: value for name, value in columns if value is not None}
+    return _read({"task": "-", **given}, default_timezone)

@@ -1,0 +1,111 @@
+"""The façade: an application's jobs from Python, as the table has them.
+
+Each call is one transaction; a running beat sees its effect with the next poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .job import Job
+from .runtime import Runtime
+from .store import jobs, schema
+
+_SOURCE = "api"
+
+
+class Jobs:
+    """The jobs of a Celery application: ``Jobs(app)``, or ``Jobs()`` and ``init_app`` later."""
+
+    def __init__(self, app: Any = None) -> None:
+        self._runtime: Runtime | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Any) -> None:
+        """Bind to *app*; opens nothing."""
+        self._runtime = Runtime(app)
+
+    def add(self, name: str, replace: bool = False, **definition: Any) -> Job:
+        """Make a job of a definition: the table's columns as keys.
+
+        Raises:
+            InvalidJob: names the field, what was expected and what came.
+            JobExistError: there is one of that name, and *replace* is not set.
+        """
+        job = Job.from_dict(name, definition, self.runtime.zone_name)
+        with self.runtime.engine.begin() as conn:
+            if replace and jobs.has(conn, name):
+                jobs.replace(conn, job)
+            else:
+                jobs.insert(conn, job, _SOURCE)
+        return job
+
+    def modify(self, name: str, **changes: Any) -> Job:
+        """Set fields of a job, None for a field's default; its state stays.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: the definition that would come of it cannot be read.
+        """
+        with self.runtime.engine.begin() as conn:
+            before = jobs.find(conn, name, self.runtime.zone_name)
+            definition = before.to_dict() | changes
+            job = Job.from_dict(name, definition, self.runtime.zone_name)
+            jobs.replace(conn, job)
+        return job
+
+    def remove(self, name: str) -> None:
+        """Delete a job; the records of its fires stay.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+        """
+        with self.runtime.engine.begin() as conn:
+            jobs.delete(conn, name)
+
+    def get(self, name: str) -> Job:
+        """The job of that name, with its state.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: its row cannot be read.
+        """
+        with self.runtime.reading() as conn:
+            return jobs.find(conn, name, self.runtime.zone_name)
+
+    def timetable(self, limit: int = 50) -> list[Mapping[str, Any]]:
+        """What, next and last fire of *limit* jobs, those that fire soonest first."""
+        with self.runtime.reading() as conn:
+            return jobs.timetable(conn, limit)
+
+    def prepare(self) -> None:
+        """Make or migrate the tables, as a beat does when it starts."""
+        schema.prepare(self.runtime.engine, self.runtime.settings.auto_migrate)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The wiring of the bound application.
+
+        Raises:
+            RuntimeError: none is bound yet.
+        """
+        if self._runtime is None:
+            raise RuntimeError("Jobs: expected an application, call init_app(app) first")
+        return self._runtime
+
+    __getitem__ = get
+    __delitem__ = remove
+
+    def __contains__(self, name: object) -> bool:
+        with self.runtime.reading() as conn:
+            return isinstance(name, str) and jobs.has(conn, name)
+
+    def __iter__(self) -> Iterator[str]:
+        with self.runtime.reading() as conn:
+            return iter(jobs.names(conn))
+
+    def __len__(self) -> int:
+        with self.runtime.reading() as conn:
+            return jobs.count(conn)

@@ -1,0 +1,195 @@
+"""Publishing a batch of fires, and saying what became of each.
+
+Through the scheduler's ``apply_entry``, so that signals and monitors see each fire as they see
+Celery's own. What was decided about a fire is written down elsewhere: see ``dispatch``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from celery.beat import ScheduleEntry
+from celery.result import denied_join_result
+from kombu.exceptions import OperationalError
+
+from .entries import FireEntry, entry_for, this_process
+from .errors import JobschedError
+from .fire import Fire
+from .job import Job
+from .settings import Settings
+from .store.fires import Delivery
+
+_MOST_DECLARED = 10_000
+
+
+class BrokerTrouble(JobschedError):
+    """The broker did not take a batch; what became of it is unknown."""
+
+
+@dataclass
+class Outcome:
+    """What became of a batch: fire ids, and problems by fire id."""
+
+    sent: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    trouble: BaseException | None = None
+
+
+@dataclass
+class Publisher:
+    """Publishes fires through a scheduler's ``apply_entry``, so that monitors see them.
+
+    ``apply_entry`` and ``apply_async`` are the scheduler's; both take an entry and a producer.
+    """
+
+    app: Any
+    settings: Settings
+    apply_entry: Callable[..., Any]
+    apply_async: Callable[..., Any]
+    _declared: set[tuple[Any, ...]] = field(default_factory=set)
+    _origin: str = field(default_factory=this_process)
+
+    def forget(self) -> None:
+        """Forget what was declared: the connection is another one now."""
+        self._declared.clear()
+
+    def publish(self, deliveries: Sequence[Delivery], producer: Any) -> Outcome:
+        """Send a batch; never raises but for what ends the process."""
+        outcome = Outcome()
+        wanted = [each for each in deliveries if self._is_wanted(each, outcome)]
+        published: list[str] = []
+        try:
+            with denied_join_result(), _batch(producer):
+                for fire, job in ((each.fire, each.job) for each in wanted):
+                    self._publish(fire, job, producer, outcome, published)
+            self._commit(producer)
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the rows are the record
+            failed = {id_ for id_, _ in outcome.failed}
+            outcome.trouble = error
+            outcome.unknown = [each.fire.id for each in wanted if each.fire.id not in failed]
+            return outcome
+        outcome.sent = published
+        return outcome
+
+    def _publish(
+        self, fire: Fire, job: Any, producer: Any, outcome: Outcome, published: list[str]
+    ) -> None:
+        key = _route_key(job)
+        entry = entry_for(self.app, fire, job, key in self._declared, self._origin)
+        self._apply(entry, producer)
+        if entry.problem is None:
+            published.append(fire.id)
+            self._note_declared(key)
+        elif _is_trouble(entry.problem, producer):
+            raise BrokerTrouble(str(entry.problem)) from entry.problem
+        else:
+            outcome.failed.append((fire.id, f"{type(entry.problem).__name__}: {entry.problem}"))
+
+    def _apply(self, entry: FireEntry, producer: Any) -> None:
+        # A monitor opens a check-in at apply_entry; the copy that is refused would never close it.
+        if entry.fire.publishes <= 1:
+            self.apply_entry(entry, producer=producer)
+            return
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except Exception as error:  # noqa: BLE001 - as apply_entry does
+            entry.problem = entry.problem or error
+
+    def _is_wanted(self, delivery: Delivery, outcome: Outcome) -> bool:
+        fire, job = delivery.fire, delivery.job
+        if delivery.problem is not None:
+            outcome.failed.append((fire.id, delivery.problem))
+        elif job is None or (fire.origin.is_clock and not job.enabled):
+            outcome.cancelled.append(fire.id)
+        elif problem := self._refusal(job):
+            outcome.failed.append((fire.id, problem))
+        else:
+            return True
+        return False
+
+    def _refusal(self, job: Job) -> str | None:
+        if self.settings.known_tasks_only and job.task not in self.app.tasks:
+            return f"task: expected one that this beat knows, got: {job.task!r}"
+        allowed = self.settings.allowed_tasks
+        if allowed is None:
+            return None
+        named = [
+            job.task,
+            *_linked(job.options.get("link")),
+            *_linked(job.options.get("link_error")),
+        ]
+        for task in named:
+            if not any(fnmatchcase(str(task), pattern) for pattern in allowed):
+                return f"task: expected one of jobsched_allowed_tasks, got: {task!r}"
+        return None
+
+    def _note_declared(self, key: tuple[Any, ...]) -> None:
+        if len(self._declared) >= _MOST_DECLARED:
+            self._declared.clear()
+        self._declared.add(key)
+
+    def _commit(self, producer: Any) -> None:
+        """RabbitMQ: wait until what it accepted is safe. Others have nothing to commit."""
+        if _is_transactional(producer, self.settings):
+            producer.channel.tx_commit()
+
+
+def begin_transactions(producer: Any, settings: Settings) -> None:
+    """RabbitMQ: group what this producer publishes; done once a channel."""
+    if _is_transactional(producer, settings):
+        producer.channel.tx_select()
+
+
+def _is_transactional(producer: Any, settings: Settings) -> bool:
+    connection = producer.connection
+    confirms = (connection.transport_options or {}).get("confirm_publish")
+    return settings.confirm_publish and not confirms and hasattr(producer.channel, "tx_select")
+
+
+def _batch(producer: Any) -> Any:
+    # kombu before 5.7 has no batches, nor have most transports: then each goes at once.
+    batch = getattr(producer, "batch", None)
+    return batch() if batch is not None else nullcontext()
+
+
+def _is_trouble(problem: BaseException, producer: Any) -> bool:
+    """Whether the broker is at fault, not the message."""
+    connection = producer.connection
+    kinds = (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError)
+    return isinstance(problem, kinds)
+
+
+def _route_key(job: Job) -> tuple[Any, ...]:
+    options = job.options
+    return (job.task, *(str(options.get(k)) for k in ("queue", "exchange", "routing_key")))
+
+
+def _linked(link: Any) -> Iterable[Any]:
+    """The names of the tasks that a signature, or a list of them, would call."""
+    if isinstance(link, list | tuple):
+        for each in link:
+            yield from _linked(each)
+    elif isinstance(link, dict):
+        yield link.get("task")
+        options = link.get("options") or {}
+        for key in ("link", "link_error"):
+            yield from _linked(options.get(key))
+        for each in (link.get("kwargs") or {}).get("tasks") or ():
+            yield from _linked(each)
+
+
+def noted(entry: ScheduleEntry, publish: Callable[[], Any]) -> Any:
+    """Publish, leaving on the entry what went wrong: ``apply_entry`` tells nobody."""
+    if not isinstance(entry, FireEntry):
+        return publish()
+    try:
+        return publish()
+    except Exception as error:
+        entry.problem = error.__context__ or error
+        raise

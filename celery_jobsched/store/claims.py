@@ -1,0 +1,255 @@
+"""Claiming: due instants become pending fires and their jobs move on, in one transaction.
+
+What is authoritative: the job's row says what is owed, the unique key of a fire's row says whether
+an instant was taken, ``ready_at`` says who may publish it. Any number of beats may call these
+functions at once; rows that another one holds are passed over where the database can do that, and
+each update names the version it read.
+
+    beat dies before the commit     nothing happened; the row is still due
+    beat dies after the commit      the fires are pending; past ready_at another beat delivers them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..errors import InvalidJob, JobschedError
+from ..fire import Fire
+from ..job import Job
+from ..plan import Missed, Plan, decide, plan_from, plan_new
+from . import fires
+from .bulk import insert_rows, update_rows
+from .engine import database_now, skips_locked
+from .fires import Delivery
+from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, read_row
+from .tables import EDITED, changes, jobs
+from .tables import fires as fires_table
+
+#: How long a job that has ended and is to be deleted waits for its open fires.
+_LOOK_AGAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What there is to do, by the database's own clock."""
+
+    now: datetime
+    next_wake_at: datetime | None
+    next_ready_at: datetime | None
+    has_edited: bool
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """Who claims, and by which rules of the configuration."""
+
+    beat: str
+    zone_name: str = "UTC"
+    catchup_limit: int = 100
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What one transaction claimed: fires to deliver, and what there is to tell about the rest."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    missed: list[tuple[Job, Missed]] = field(default_factory=list)
+    broken: list[InvalidJob] = field(default_factory=list)
+    rows: int = 0
+
+
+class LostClaim(JobschedError):
+    """A row changed under its lock: nothing of this claim counts."""
+
+
+def poll(conn: Connection) -> Poll:
+    """Look at the ends of three index ranges: due, edited, to deliver. One round trip."""
+    row = conn.execute(_POLL).one()
+    return Poll(row.now, row.next_wake_at, row.next_ready_at, row.edited is not None)
+
+
+_POLL = sa.select(
+    database_now().label("now"),
+    sa.select(sa.func.min(jobs.c.wake_at))
+    .where(jobs.c.wake_at > EDITED)
+    .scalar_subquery()
+    .label("next_wake_at"),
+    sa.select(sa.func.min(fires_table.c.ready_at)).scalar_subquery().label("next_ready_at"),
+    sa.select(jobs.c.id).where(jobs.c.wake_at == EDITED).limit(1).scalar_subquery().label("edited"),
+)
+
+
+def claim_due(conn: Connection, now: datetime, limit: int, by: Claimant) -> Claimed:
+    """Take what is due at *now*, oldest first, at most about *limit* fires; the caller commits."""
+    rows = _locked(conn, sa.and_(jobs.c.wake_at > EDITED, jobs.c.wake_at <= now), limit)
+    claimed = Claimed()
+    updates: list[dict[str, Any]] = []
+    new: list[tuple[Job, Fire]] = []
+    for row in rows:
+        if len(new) >= limit:
+            break
+        try:
+            job = read_row(row, by.zone_name)
+            plan = decide(job, now, by.catchup_limit)
+        except InvalidJob as error:
+            _refuse(conn, row, error)
+            claimed.broken.append(error)
+            continue
+        if not job.enabled:
+            _resume(conn, row)
+        elif _is_over(conn, job, plan):
+            conn.execute(sa.delete(jobs).where(jobs.c.id == job.id))
+        else:
+            new += [(job, fires.fire_of(job, owed, now)) for owed in plan.fires]
+            if plan.missed:
+                claimed.missed.append((job, plan.missed))
+            updates.append(_advanced(row, job, plan, now))
+    _write(conn, claimed, new, updates, by, now)
+    return Claimed(claimed.deliveries, claimed.missed, claimed.broken, len(rows))
+
+
+def plan_edited(
+    conn: Connection, now: datetime, since: datetime, limit: int, by: Claimant
+) -> Claimed:
+    """Plan at most *limit* edited rows; the past of an edit ends at *since*. The caller commits.
+
+    Fires nothing: what came due meanwhile is claimed by the next poll.
+    """
+    rows = _locked(conn, jobs.c.wake_at == EDITED, limit)
+    broken: list[InvalidJob] = []
+    updates, edits = [], []
+    for row in rows:
+        try:
+            job = read_row(row, by.zone_name)
+            job.check()
+            updates.append(_replanned(row, job, _plan_of(row, job, since), now))
+        except InvalidJob as error:
+            broken.append(error)
+            updates.append(_in_error(row, error))
+        if row["planned"]:
+            edits.append(_edit(row, now))
+    if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
+        raise LostClaim("an edited row changed while it was planned")
+    insert_rows(conn, changes, edits)
+    return Claimed(broken=broken, rows=len(rows))
+
+
+def _locked(conn: Connection, wanted: Any, limit: int) -> Sequence[Mapping[str, Any]]:
+    query = (
+        sa.select(
+            *ROW,
+            jobs.c.due_at,
+            SCHEDULE_TEXT.label("schedule_text"),
+            RULES_TEXT.label("rules_text"),
+            DETAILS_TEXT.label("details_text"),
+        )
+        .where(wanted)
+        .order_by(jobs.c.wake_at)
+        .limit(limit)
+        .with_for_update(skip_locked=skips_locked(conn))
+    )
+    return conn.execute(query).mappings().all()
+
+
+def _write(
+    conn: Connection,
+    claimed: Claimed,
+    new: list[tuple[Job, Fire]],
+    updates: list[dict[str, Any]],
+    by: Claimant,
+    now: datetime,
+) -> None:
+    if new:
+        written = fires.insert_pending(conn, [fire for _, fire in new], by.beat, now)
+        claimed.deliveries.extend(Delivery(fire, job) for job, fire in new if fire.id in written)
+    if claimed.missed:
+        fires.insert_missed(conn, claimed.missed, by.beat, now)
+    if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
+        raise LostClaim("a due row changed while it was claimed")
+
+
+def _advanced(row: Mapping[str, Any], job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "version": row["version"],
+        "next_fire_at": plan.next_fire_at,
+        "due_at": _due(job, plan, now),
+        "last_fire_at": plan.fires[-1].fire_at if plan.fires else row["last_fire_at"],
+        "fire_count": row["fire_count"] + len(plan.fires),
+    }
+
+
+def _is_over(conn: Connection, job: Job, plan: Plan) -> bool:
+    """Whether a job that deletes itself at its end has come to it, with nothing left open."""
+    ended = plan.next_fire_at is None and not plan.fires
+    return ended and job.on_end == "delete" and not fires.has_open(conn, job.id or 0)
+
+
+def _plan_of(row: Mapping[str, Any], job: Job, since: datetime) -> Plan:
+    if row["planned"] is None:
+        return plan_new(job)
+    if job.enabled and job.next_fire_at and _keeps_schedule(row):
+        return Plan(next_fire_at=job.next_fire_at, due_at=row["due_at"])
+    return plan_from(job, since)
+
+
+def _keeps_schedule(row: Mapping[str, Any]) -> bool:
+    """Whether the edit left alone what says when: then what is due stays due."""
+    return bool(row["planned"].startswith(row["schedule_text"] + "enabled="))
+
+
+def _due(job: Job, plan: Plan, now: datetime) -> datetime | None:
+    """When to look at the row again: a job that deletes itself is looked at after its end."""
+    over = job.enabled and plan.next_fire_at is None and job.on_end == "delete"
+    return now + _LOOK_AGAIN if over else plan.due_at
+
+
+def _replanned(row: Mapping[str, Any], job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "version": row["version"],
+        "planned": row["schedule_text"] + row["rules_text"],
+        "error": None,
+        "anchor_at": job.starts_at or job.first_past,
+        "next_fire_at": plan.next_fire_at,
+        "due_at": _due(job, plan, now),
+    }
+
+
+def _in_error(row: Mapping[str, Any], error: InvalidJob) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "version": row["version"],
+        "planned": row["schedule_text"] + row["rules_text"] + row["details_text"],
+        "error": error.sentence,
+        "anchor_at": None,
+        "next_fire_at": None,
+        "due_at": None,
+    }
+
+
+def _refuse(conn: Connection, row: Mapping[str, Any], error: InvalidJob) -> None:
+    update_rows(conn, jobs, ("id", "version"), [_in_error(row, error)])
+
+
+def _resume(conn: Connection, row: Mapping[str, Any]) -> None:
+    """A pause has come to its end: the row is enabled, which makes it edited."""
+    awake = {"enabled": True, "paused_at": None, "paused_by": None, "paused_until": None}
+    conn.execute(sa.update(jobs).where(jobs.c.id == row["id"]).values(paused_note=None, **awake))
+
+
+def _edit(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "job_id": row["id"],
+        "job_name": row["name"],
+        "changed_at": now,
+        "door": "sql",
+        "was": row["planned"],
+        "became": row["schedule_text"] + row["rules_text"],
+    }

@@ -1,0 +1,159 @@
+"""The databases: how each is opened, and every fact in which they differ.
+
+SQLite, PostgreSQL and MariaDB (MySQL 8 speaks the same words and is untested). Nowhere else in
+the package does a line ask which database it talks to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+
+from .types import Instant
+
+READ = {"jobsched_read": True}
+
+
+def make_engine(url: str, timeout: float) -> Engine:
+    """An engine for *url* whose every wait for the database ends after *timeout* seconds.
+
+    Opens nothing. Connections are checked before use, so that a restarted server costs one
+    reconnect and no error.
+    """
+    name = make_url(url).get_backend_name()
+    options = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "mariadb": _mysql}
+    if name not in options:
+        raise ValueError(
+            f"jobsched_database_url: expected sqlite, postgresql, mysql or mariadb, got: {name!r}"
+        )
+    return options[name](url, timeout)
+
+
+def safe_url(url: str) -> str:
+    """*url* as a person may see it: without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def skips_locked(conn: Connection) -> bool:
+    """Whether rows that another transaction holds can be passed over."""
+    if conn.dialect.name == "postgresql":
+        return True
+    version = conn.dialect.server_version_info or (0,)
+    mariadb = getattr(conn.dialect, "is_mariadb", False)
+    return conn.dialect.name == "mysql" and version >= ((10, 6) if mariadb else (8, 0, 1))
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether the database gave up this transaction in favour of another: try it again."""
+    cause = getattr(error, "orig", error)
+    if getattr(cause, "sqlstate", None) in {"40P01", "40001"}:
+        return True
+    arguments = getattr(cause, "args", ())
+    return bool(arguments) and arguments[0] in {1205, 1213}
+
+
+class database_now(ColumnElement[Any]):  # noqa: N801 - reads as an SQL function
+    """The database's own clock, at this moment, as an :class:`Instant`."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(database_now)
+def _now_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    return "(clock_timestamp() AT TIME ZONE 'utc')"
+
+
+@compiles(database_now, "mysql", "mariadb")
+def _now_mysql(element: Any, compiler: Any, **kw: Any) -> str:
+    return "(UTC_TIMESTAMP(6))"
+
+
+def _sqlite(url: str, timeout: float) -> Engine:
+    # pysqlite's own transactions begin too late: two beats would claim the same rows.
+    # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
+    engine = sa.create_engine(url, connect_args={"timeout": timeout})
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi_connection: Any, record: Any) -> None:
+        dbapi_connection.isolation_level = None
+        dbapi_connection.execute("PRAGMA journal_mode = wal")
+        dbapi_connection.execute("PRAGMA synchronous = normal")
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        reads = conn.get_execution_options().get("jobsched_read")
+        conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _mysql(url: str, timeout: float) -> Engine:
+    seconds = max(1, round(timeout))
+    return sa.create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_size=1,
+        connect_args={
+            "connect_timeout": seconds,
+            "read_timeout": seconds,
+            "write_timeout": seconds,
+            "charset": "utf8mb4",
+        },
+    )
+
+
+def _postgresql(url: str, timeout: float) -> Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    if engine.driver == "psycopg":
+
+        @event.listens_for(engine, "do_connect")
+        def _connect(dialect: Any, record: Any, args: Any, params: dict[str, Any]) -> Any:
+            params.setdefault("connect_timeout", max(2, round(timeout)))
+            return _impatient(timeout).connect(*args, **params)
+
+    return engine
+
+
+def _impatient(timeout: float) -> Any:
+    """A psycopg connection class that gives up when the server says nothing for *timeout* s.
+
+    libpq has no such limit of its own: its TCP settings notice a dead peer, not a silent one.
+    """
+    import psycopg
+
+    class Impatient(psycopg.Connection[Any]):
+        def wait(self, gen: Any, interval: float = 0.1) -> Any:
+            return super().wait(_watched(gen, timeout), min(interval, 0.1) or 0.1)
+
+    return Impatient
+
+
+def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, Any, Any]:
+    from psycopg import OperationalError
+
+    deadline = time.monotonic() + timeout
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready:
+                deadline = time.monotonic() + timeout
+            elif time.monotonic() > deadline:
+                raise OperationalError(f"no answer from the database within {timeout:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        return done.value

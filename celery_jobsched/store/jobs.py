@@ -1,0 +1,213 @@
+"""The jobs' rows: reading them one by one, and writing definitions.
+
+A row is read by itself: what cannot be read spoils its own row, never the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from kombu.utils import json
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from .. import fields as read
+from ..errors import InvalidJob, JobExistError, JobNotFound
+from ..job import DEFINITION, Job, checked
+from .engine import database_now
+from .tables import DETAILS, RULES, SCHEDULE, jobs, planned_text
+
+SCHEDULE_TEXT = planned_text(SCHEDULE)
+RULES_TEXT = planned_text(RULES)
+DETAILS_TEXT = planned_text(DETAILS)
+
+#: What a definition may set in a row.
+COLUMNS = tuple(name for name in DEFINITION if name in jobs.c)
+_JSON = ("args", "kwargs", "options", "labels")
+_RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
+_STATE = (
+    "id",
+    "name",
+    "task",
+    *_JSON,
+    "version",
+    "created_at",
+    "next_fire_at",
+    "last_fire_at",
+    "fire_count",
+    "paused_until",
+    "paused_at",
+    "paused_by",
+    "source",
+    "planned",
+    "error",
+)
+ROW = tuple(jobs.c[name] for name in (*_STATE, *_RULES))
+
+
+def loads(text: str | None) -> Any:
+    """What a JSON column holds."""
+    return None if text is None else json.loads(text)
+
+
+def read_row(row: Mapping[str, Any], zone_name: str) -> Job:
+    """The job of a row.
+
+    Raises:
+        InvalidJob: names the job, the column, what was expected and what is there.
+    """
+    try:
+        columns = tuple((name, row[name]) for name in _RULES if row[name] is not None)
+        return Job(
+            name=read.text(255)("name", row["name"]),
+            task=read.text(255)("task", row["task"]),
+            args=_or(row, "args", read.json_list, list),
+            kwargs=_or(row, "kwargs", read.json_object, dict),
+            options=_or(row, "options", read.options, dict),
+            labels=_or(row, "labels", read.json_object, dict),
+            id=row["id"],
+            version=row["version"],
+            created_at=row["created_at"],
+            next_fire_at=row["next_fire_at"],
+            last_fire_at=row["last_fire_at"],
+            fire_count=row["fire_count"],
+            paused_until=row["paused_until"] and read.instant("paused_until", row["paused_until"]),
+            default_timezone=zone_name,
+            **{
+                name: value for name, value in checked(columns, zone_name).items() if name != "task"
+            },
+        )
+    except InvalidJob as error:
+        raise error.of(str(row["name"])) from None
+
+
+def by_id(conn: Connection, ids: Iterable[int], zone_name: str) -> dict[int, Job | InvalidJob]:
+    """The jobs of *ids* as they are now; for a row that cannot be read, why."""
+    rows = conn.execute(sa.select(*ROW).where(jobs.c.id.in_(set(ids)))).mappings()
+    return {row["id"]: _read_or_error(row, zone_name) for row in rows}
+
+
+def find(conn: Connection, name: str, zone_name: str) -> Job:
+    """The job of that name.
+
+    Raises:
+        JobNotFound: there is none.
+        InvalidJob: its row cannot be read.
+    """
+    row = conn.execute(sa.select(*ROW).where(jobs.c.name == name)).mappings().first()
+    if row is None:
+        raise JobNotFound(f"no job {name!r}")
+    return read_row(row, zone_name)
+
+
+def has(conn: Connection, name: str) -> bool:
+    """Whether there is a job of that name."""
+    return conn.execute(sa.select(jobs.c.id).where(jobs.c.name == name)).first() is not None
+
+
+def names(conn: Connection) -> list[str]:
+    """The names of all jobs, in order."""
+    return list(conn.execute(sa.select(jobs.c.name).order_by(jobs.c.name)).scalars())
+
+
+def count(conn: Connection) -> int:
+    """How many jobs there are."""
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs)).scalar_one())
+
+
+def insert(conn: Connection, job: Job, source: str) -> None:
+    """Write a new job; the next poll plans it.
+
+    Raises:
+        JobExistError: there is one of that name.
+    """
+    try:
+        with conn.begin_nested():
+            conn.execute(sa.insert(jobs).values(name=job.name, source=source, **columns_of(job)))
+    except IntegrityError as error:
+        raise JobExistError(f"job {job.name!r} exists already") from error
+
+
+def replace(conn: Connection, job: Job, **values: Any) -> None:
+    """Write another definition under the job's name; its state stays.
+
+    Raises:
+        JobNotFound: there is no job of that name.
+    """
+    update(conn, job.name, columns_of(job) | values)
+
+
+def update(conn: Connection, name: str, values: Mapping[str, Any]) -> None:
+    """Set columns of the job of that name; the next poll plans it where they matter to it."""
+    changed = {"updated_at": database_now(), "version": jobs.c.version + 1, **values}
+    if conn.execute(sa.update(jobs).where(jobs.c.name == name).values(changed)).rowcount != 1:
+        raise JobNotFound(f"no job {name!r}")
+
+
+def delete(conn: Connection, name: str) -> None:
+    """Delete a job; its fires stay, as history.
+
+    Raises:
+        JobNotFound: there is no job of that name.
+    """
+    if conn.execute(sa.delete(jobs).where(jobs.c.name == name)).rowcount != 1:
+        raise JobNotFound(f"no job {name!r}")
+
+
+def columns_of(job: Job) -> dict[str, Any]:
+    """The columns that hold the job's definition; JSON as its text, empty ones as null."""
+    values = {name: getattr(job, name) for name in COLUMNS}
+    return values | {name: read.to_json(values[name]) if values[name] else None for name in _JSON}
+
+
+def timetable(conn: Connection, limit: int) -> list[Mapping[str, Any]]:
+    """Name, task, state and times of *limit* jobs, those that fire soonest first."""
+    query = (
+        sa.select(
+            jobs.c.name,
+            jobs.c.task,
+            *(jobs.c[name] for name in ("every", "at", "cron", "once", "celery", "timezone")),
+            jobs.c.enabled,
+            jobs.c.error,
+            jobs.c.planned,
+            jobs.c.next_fire_at,
+            jobs.c.last_fire_at,
+        )
+        .order_by(jobs.c.next_fire_at.is_(None), jobs.c.next_fire_at, jobs.c.name)
+        .limit(limit)
+    )
+    return list(conn.execute(query).mappings())
+
+
+def wake_page(conn: Connection, after_id: int, limit: int) -> int | None:
+    """Make a page of rows edited, by id; the last id of it, None when there is none left.
+
+    A job whose next fire is due keeps it.
+    """
+    page = sa.select(jobs.c.id).where(jobs.c.id > after_id).order_by(jobs.c.id).limit(limit)
+    ids = conn.execute(page).scalars().all()
+    if not ids:
+        return None
+    conn.execute(
+        sa.update(jobs)
+        .where(jobs.c.id.in_(ids), jobs.c.planned.is_not(None), _lies_ahead())
+        .values(planned="")
+    )
+    return int(ids[-1])
+
+
+def _lies_ahead() -> Any:
+    return sa.or_(jobs.c.due_at.is_(None), jobs.c.due_at > database_now())
+
+
+def _or(row: Mapping[str, Any], name: str, reader: Any, empty: Any) -> Any:
+    return empty() if row[name] is None else reader(name, row[name])
+
+
+def _read_or_error(row: Mapping[str, Any], zone_name: str) -> Job | InvalidJob:
+    try:
+        return read_row(row, zone_name)
+    except InvalidJob as error:
+        return error

@@ -1,0 +1,1 @@
+"""One file a revision, and the SQL that it runs beside it."""

@@ -1,0 +1,119 @@
+"""What a beat does beside firing: make the tables, say that it lives, watch the clock, prune."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from .declare import sync
+from .errors import EnvironmentMismatch, SchemaMismatch
+from .job import Job
+from .runtime import Runtime
+from .store import claims, fires, meta, replan, schema
+from .store.claims import Poll
+
+logger = logging.getLogger(__name__)
+
+_CHECK_IN_S = 2.0
+_PRUNE_S = 60.0
+_PRUNED_AT_ONCE = 1000
+_JUMP = timedelta(seconds=60)
+
+
+@dataclass
+class Upkeep:
+    """One beat's housekeeping; ``refused`` while the database is not this beat's to claim from."""
+
+    runtime: Runtime
+    beat: str
+    declared: list[Job]
+    refused: bool = False
+    #: Where planning all rows anew goes on; None while there is no need.
+    replan_after: int | None = None
+    _started_at: datetime | None = None
+    _checked_in: float | None = None
+    _pruned: float = 0.0
+    _clock: tuple[datetime, float] | None = None
+
+    def prepare(self) -> None:
+        """Tables, environment and declared jobs: once, as soon as the database lets us.
+
+        Raises:
+            SchemaMismatch: the tables are of another release.
+            EnvironmentMismatch: the database belongs to another environment.
+        """
+        if self._started_at is not None:
+            return
+        settings, engine = self.runtime.settings, self.runtime.engine
+        schema.prepare(engine, settings.auto_migrate)
+        with engine.begin() as conn:
+            meta.check_environment(conn, settings.environment)
+            meta.remember(conn, "installation", self.beat)
+            now = claims.poll(conn).now
+            sync(conn, self.source, self.declared, now)
+            self.replan_after = replan.needed(conn, self.runtime.zone_name)
+        self._started_at = now
+
+    @property
+    def source(self) -> str:
+        """Whose the declared jobs are: this application's."""
+        return f"config:{self.runtime.app.main or 'celery'}"
+
+    def keep(self, look: Poll) -> None:
+        """Each in its time: check in, prune the history, go on planning anew."""
+        moment = time.monotonic()
+        if self._checked_in is None or moment - self._checked_in >= _CHECK_IN_S:
+            self._check_in(look.now, moment)
+        if moment - self._pruned >= _PRUNE_S:
+            self._prune(look.now, moment)
+        if self.replan_after is not None:
+            with self.runtime.engine.begin() as conn:
+                zone_name = self.runtime.zone_name
+                self.replan_after = replan.next_page(conn, self.replan_after, zone_name)
+
+    def sign_off(self) -> None:
+        """Take this beat off the list."""
+        if self._checked_in is not None:
+            self._checked_in = None
+            with self.runtime.engine.begin() as conn:
+                meta.gone(conn, self.beat)
+
+    def _check_in(self, now: datetime, moment: float) -> None:
+        self._watch_clock(now, moment)
+        with self.runtime.engine.begin() as conn:
+            meta.seen(conn, self.beat, socket.gethostname(), self._started_at or now, now)
+            self._check_right(conn)
+        self._checked_in = moment
+
+    def _check_right(self, conn: Any) -> None:
+        """Whether the tables are still ours to claim from; says so once when they are not."""
+        try:
+            schema.check(conn)
+            meta.check_environment(conn, self.runtime.settings.environment)
+        except (SchemaMismatch, EnvironmentMismatch) as error:
+            if not self.refused:
+                logger.error("%s", error, extra={"action": "refuse"})
+            self.refused = True
+        else:
+            self.refused = False
+
+    def _watch_clock(self, now: datetime, moment: float) -> None:
+        """A jump of the database's clock is told; after one back, rows lie too far ahead."""
+        if self._clock is not None:
+            then, since = self._clock
+            jump = (now - then) - timedelta(seconds=moment - since)
+            if abs(jump) > _JUMP:
+                seconds = jump.total_seconds()
+                logger.error("the database's clock jumped by %.0f s", seconds)
+                self.replan_after = 0 if seconds < 0 else self.replan_after
+        self._clock = (now, moment)
+
+    def _prune(self, now: datetime, moment: float) -> None:
+        oldest = now - timedelta(seconds=self.runtime.settings.history_age)
+        with self.runtime.engine.begin() as conn:
+            pruned = fires.prune(conn, oldest, _PRUNED_AT_ONCE)
+        self._pruned = moment if pruned < _PRUNED_AT_ONCE else moment - _PRUNE_S + 1
