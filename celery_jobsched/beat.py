@@ -40,16 +40,18 @@ class Scheduler(CeleryScheduler):
     """Fires the jobs of a database, once each, beside any number of others like it."""
 
     #: Shown by the banner; ``jobsched_poll_interval`` decides.
-    max_interval = 0.2
+    max_interval: Any = 0.2
+    data: dict[str, Any]
+    Producer: Any
 
-    def __init__(self, app: Any, *args: Any, lazy: bool = False, **kwargs: Any) -> None:
+    def __init__(self, app: Any, **kwargs: Any) -> None:
         self.runtime = Runtime(app)
         self.id = str(uuid.uuid4())
         self._ticking = False
         self._failures = 0
         #: Where the past of the edits ends that are being planned.
         self._edits_since: datetime | None = None
-        super().__init__(app, *args, lazy=lazy, **kwargs)
+        super().__init__(app, **kwargs)
         self.max_interval = self.runtime.settings.poll_interval
 
     def setup_schedule(self) -> None:
@@ -167,9 +169,9 @@ class Scheduler(CeleryScheduler):
         """Seconds to the next known instant, less the time that this tick took."""
         ahead = [at for at in (look.next_wake_at, look.next_ready_at) if at and at > look.now]
         if not ahead:
-            return self.max_interval
+            return float(self.max_interval)
         wait = (min(ahead) - look.now).total_seconds() - (time.monotonic() - began)
-        return min(max(wait, 0.001), self.max_interval)
+        return float(min(max(wait, 0.001), self.max_interval))
 
     def _troubled(self, error: Exception) -> float:
         """Say once what is wrong, drop what may be broken; how long to wait."""
@@ -189,7 +191,7 @@ class Scheduler(CeleryScheduler):
     @cached_property
     def connection(self) -> Any:
         """The broker, each wait for which ends after the socket timeout."""
-        connection = self.app.connection_for_write()
+        connection: Any = self.app.connection_for_write()
         for name in _TIMEOUTS.get(connection.transport.driver_type, ()):
             connection.transport_options.setdefault(name, self.runtime.settings.socket_timeout)
         return connection

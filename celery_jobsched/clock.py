@@ -40,6 +40,11 @@ _NAME = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _ZONE_EXPECTED = "the name of a time zone, such as Europe/Berlin"
 
 
+def zones_version() -> str:
+    """The release of the zones' rules that every answer of this room rests on."""
+    return str(getattr(pytz, "__version__", "unknown"))
+
+
 def zone(name: Any) -> tzinfo:
     """The pytz zone of this name, in any case.
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from .errors import InvalidJob
 from .job import Job
@@ -47,7 +47,7 @@ def sync(conn: Connection, source: str, wanted: list[Job], now: Any) -> None:
     declared.purge(conn, source, now)
 
 
-def _sync_one(conn: Connection, source: str, job: Job, row: Mapping[str, Any] | None) -> None:
+def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping | None) -> None:
     if row is None:
         jobs.insert(conn, job, source)
         logger.info("job %r: added from the configuration", job.name, extra={"job": job.name})
@@ -87,4 +87,5 @@ _ENTRY = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"}
 def _schedule(given: Mapping[str, Any]) -> Any:
     from celery.schedules import maybe_schedule
 
-    return maybe_schedule(given.get("schedule"), bool(given.get("relative")))
+    schedule: Any = given.get("schedule")
+    return maybe_schedule(schedule, bool(given.get("relative")))

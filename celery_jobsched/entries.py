@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from celery.beat import ScheduleEntry
 from celery.schedules import crontab, schedule
@@ -32,7 +32,7 @@ class ZonedCrontab(crontab):
         self._zone = tz
 
     @property
-    def tz(self) -> tzinfo:
+    def tz(self) -> tzinfo:  # type: ignore[override]
         """The job's zone."""
         return self._zone
 
@@ -52,7 +52,7 @@ def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> Fi
         name=job.name,
         task=job.task,
         schedule=celery_schedule(job),
-        args=args,
+        args=tuple(args),
         kwargs=kwargs,
         options=_options(fire, job, args, kwargs, declared, origin),
         last_run_at=fire.fire_at,
@@ -99,7 +99,7 @@ def _crontab(text: str, zone_name: str, both_days: bool = False) -> schedule | N
     if len(words) != 5 or "?" in text or days_differ:
         return None
     try:
-        return ZonedCrontab(zone(zone_name), *(word.lower() for word in words))
+        return cast(Any, ZonedCrontab(zone(zone_name), *(word.lower() for word in words)))
     except (ValueError, LookupError):  # a form that is ours and not Celery's
         return None
 
@@ -108,7 +108,7 @@ def _interval(every: Every) -> schedule | None:
     if every.unit == "day" and every.n == 1 and every.at is not None:
         at = every.at
         if at.hour is not None and at.minute is not None and not at.second:
-            return ZonedCrontab(every.zone, str(at.minute), str(at.hour), "*", "*", "*")
+            return cast(Any, ZonedCrontab(every.zone, str(at.minute), str(at.hour), "*", "*", "*"))
     elapses = every.unit in {"minute", "hour"} and every.at is None
     return schedule(every.interval) if elapses else None
 

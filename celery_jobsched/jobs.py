@@ -5,7 +5,7 @@ Each call is one transaction; a running beat sees its effect with the next poll.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .job import Job
@@ -75,7 +75,7 @@ class Jobs:
         with self.runtime.reading() as conn:
             return jobs.find(conn, name, self.runtime.zone_name)
 
-    def timetable(self, limit: int = 50) -> list[Mapping[str, Any]]:
+    def timetable(self, limit: int = 50) -> Sequence[Mapping[Any, Any]]:
         """What, next and last fire of *limit* jobs, those that fire soonest first."""
         with self.runtime.reading() as conn:
             return jobs.timetable(conn, limit)

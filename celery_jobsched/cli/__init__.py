@@ -17,7 +17,7 @@ _UNAVAILABLE = 69
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def jobs(ctx: click.Context, **options: Any) -> None:
+def jobs(ctx: click.Context, /, **options: Any) -> None:
     """Look at the jobs of celery_jobsched."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_jobs)
@@ -27,7 +27,9 @@ def jobs(ctx: click.Context, **options: Any) -> None:
 @click.option("--limit", default=50, show_default=True, help="How many jobs to show.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.pass_context
-def list_jobs(ctx: click.Context, limit: int = 50, as_json: bool = False, **options: Any) -> None:
+def list_jobs(
+    ctx: click.Context, /, limit: int = 50, as_json: bool = False, **options: Any
+) -> None:
     """List jobs with their next and last fire, those that fire soonest first."""
     rows, total = _timetable(ctx.obj.app, limit)
     if as_json:
@@ -52,7 +54,7 @@ def _timetable(app: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
         raise click.exceptions.Exit(_UNAVAILABLE) from error
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "name": row["name"],
         "state": _state(row),
@@ -64,7 +66,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _state(row: Mapping[str, Any]) -> str:
+def _state(row: Mapping[Any, Any]) -> str:
     if row["error"]:
         return "error"
     if not row["enabled"]:
@@ -74,7 +76,7 @@ def _state(row: Mapping[str, Any]) -> str:
     return "ok"
 
 
-def _schedule(row: Mapping[str, Any]) -> str:
+def _schedule(row: Mapping[Any, Any]) -> str:
     said = [row[name] for name in ("cron", "once", "celery") if row[name]]
     if row["every"]:
         said.insert(0, f"every {row['every']}" + (f" at {row['at']}" if row["at"] else ""))

@@ -97,7 +97,7 @@ def _update_unnest(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, .
 @lru_cache(maxsize=64)
 def _update_each(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> Any:
     found = sa.and_(*(table.c[name] == sa.bindparam(f"_{name}") for name in keys))
-    values = {name: sa.bindparam(f"_{name}") for name in columns if name not in keys}
+    values: Any = {name: sa.bindparam(f"_{name}") for name in columns if name not in keys}
     return sa.update(table).where(found).values(values)
 
 
@@ -106,8 +106,8 @@ def _update_json(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...
     shape = ", ".join(f"`{n}` {_json_type(table.c[n])} PATH '$.{n}'" for n in columns)
     found = " AND ".join(f"t.`{name}` = v.`{name}`" for name in keys)
     values = ", ".join(f"t.`{name}` = v.`{name}`" for name in columns if name not in keys)
-    return sa.text(  # noqa: S608 - every name is a column of this package
-        f"UPDATE `{table.name}` t JOIN JSON_TABLE(:rows, '$[*]' COLUMNS({shape})) v ON {found} "
+    return sa.text(
+        f"UPDATE `{table.name}` t JOIN JSON_TABLE(:rows, '$[*]' COLUMNS({shape})) v ON {found} "  # noqa: S608 - names of our own tables alone
         f"SET {values}"
     )
 

@@ -11,13 +11,13 @@ each update names the version it read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from ..errors import InvalidJob, JobschedError
 from ..fire import Fire
@@ -140,7 +140,7 @@ def plan_edited(
     return Claimed(broken=broken, rows=len(rows))
 
 
-def _locked(conn: Connection, wanted: Any, limit: int) -> Sequence[Mapping[str, Any]]:
+def _locked(conn: Connection, wanted: Any, limit: int) -> Sequence[RowMapping]:
     query = (
         sa.select(
             *ROW,
@@ -174,7 +174,7 @@ def _write(
         raise LostClaim("a due row changed while it was claimed")
 
 
-def _advanced(row: Mapping[str, Any], job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
+def _advanced(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
     return {
         "id": row["id"],
         "version": row["version"],
@@ -191,7 +191,7 @@ def _is_over(conn: Connection, job: Job, plan: Plan) -> bool:
     return ended and job.on_end == "delete" and not fires.has_open(conn, job.id or 0)
 
 
-def _plan_of(row: Mapping[str, Any], job: Job, since: datetime) -> Plan:
+def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
     if row["planned"] is None:
         return plan_new(job)
     if job.enabled and job.next_fire_at and _keeps_schedule(row):
@@ -199,7 +199,7 @@ def _plan_of(row: Mapping[str, Any], job: Job, since: datetime) -> Plan:
     return plan_from(job, since)
 
 
-def _keeps_schedule(row: Mapping[str, Any]) -> bool:
+def _keeps_schedule(row: RowMapping) -> bool:
     """Whether the edit left alone what says when: then what is due stays due."""
     return bool(row["planned"].startswith(row["schedule_text"] + "enabled="))
 
@@ -210,7 +210,7 @@ def _due(job: Job, plan: Plan, now: datetime) -> datetime | None:
     return now + _LOOK_AGAIN if over else plan.due_at
 
 
-def _replanned(row: Mapping[str, Any], job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
+def _replanned(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
     return {
         "id": row["id"],
         "version": row["version"],
@@ -222,7 +222,7 @@ def _replanned(row: Mapping[str, Any], job: Job, plan: Plan, now: datetime) -> d
     }
 
 
-def _in_error(row: Mapping[str, Any], error: InvalidJob) -> dict[str, Any]:
+def _in_error(row: RowMapping, error: InvalidJob) -> dict[str, Any]:
     return {
         "id": row["id"],
         "version": row["version"],
@@ -234,17 +234,17 @@ def _in_error(row: Mapping[str, Any], error: InvalidJob) -> dict[str, Any]:
     }
 
 
-def _refuse(conn: Connection, row: Mapping[str, Any], error: InvalidJob) -> None:
+def _refuse(conn: Connection, row: RowMapping, error: InvalidJob) -> None:
     update_rows(conn, jobs, ("id", "version"), [_in_error(row, error)])
 
 
-def _resume(conn: Connection, row: Mapping[str, Any]) -> None:
+def _resume(conn: Connection, row: RowMapping) -> None:
     """A pause has come to its end: the row is enabled, which makes it edited."""
     awake = {"enabled": True, "paused_at": None, "paused_by": None, "paused_until": None}
     conn.execute(sa.update(jobs).where(jobs.c.id == row["id"]).values(paused_note=None, **awake))
 
 
-def _edit(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _edit(row: RowMapping, now: datetime) -> dict[str, Any]:
     return {
         "job_id": row["id"],
         "job_name": row["name"],

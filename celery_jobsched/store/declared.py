@@ -6,12 +6,12 @@ note and deleted a day later; a pause by a person is never undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from ..job import Job
 from .engine import database_now
@@ -23,13 +23,13 @@ SYNC = "sync"
 _KEPT_FOR = timedelta(days=1)
 
 
-def rows_of(conn: Connection, names: Iterable[str], source: str) -> dict[str, Mapping[str, Any]]:
+def rows_of(conn: Connection, names: Iterable[str], source: str) -> dict[str, RowMapping]:
     """The rows of that source and those of that name, by name."""
     wanted = sa.or_(jobs.c.source == source, jobs.c.name.in_(list(names)))
     return {row["name"]: row for row in conn.execute(sa.select(jobs).where(wanted)).mappings()}
 
 
-def difference(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
+def difference(job: Job, row: RowMapping) -> dict[str, Any]:
     """The columns that have to change for the row to hold *job*; empty when it does.
 
     ``enabled`` is the person's: only what the configuration turns off, and what an earlier sync

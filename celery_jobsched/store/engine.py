@@ -45,7 +45,7 @@ def skips_locked(conn: Connection) -> bool:
     """Whether rows that another transaction holds can be passed over."""
     if conn.dialect.name == "postgresql":
         return True
-    version = conn.dialect.server_version_info or (0,)
+    version: Any = conn.dialect.server_version_info or (0,)
     mariadb = getattr(conn.dialect, "is_mariadb", False)
     return conn.dialect.name == "mysql" and version >= ((10, 6) if mariadb else (8, 0, 1))
 
@@ -136,8 +136,8 @@ def _impatient(timeout: float) -> Any:
     import psycopg
 
     class Impatient(psycopg.Connection[Any]):
-        def wait(self, gen: Any, interval: float = 0.1) -> Any:
-            return super().wait(_watched(gen, timeout), min(interval, 0.1) or 0.1)
+        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().wait(_watched(gen, timeout), *args, **kwargs)
 
     return Impatient
 

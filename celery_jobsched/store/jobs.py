@@ -5,12 +5,12 @@ A row is read by itself: what cannot be read spoils its own row, never the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from kombu.utils import json
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from .. import fields as read
@@ -52,7 +52,7 @@ def loads(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def read_row(row: Mapping[str, Any], zone_name: str) -> Job:
+def read_row(row: RowMapping, zone_name: str) -> Job:
     """The job of a row.
 
     Raises:
@@ -162,7 +162,7 @@ def columns_of(job: Job) -> dict[str, Any]:
     return values | {name: read.to_json(values[name]) if values[name] else None for name in _JSON}
 
 
-def timetable(conn: Connection, limit: int) -> list[Mapping[str, Any]]:
+def timetable(conn: Connection, limit: int) -> Sequence[RowMapping]:
     """Name, task, state and times of *limit* jobs, those that fire soonest first."""
     query = (
         sa.select(
@@ -178,7 +178,7 @@ def timetable(conn: Connection, limit: int) -> list[Mapping[str, Any]]:
         .order_by(jobs.c.next_fire_at.is_(None), jobs.c.next_fire_at, jobs.c.name)
         .limit(limit)
     )
-    return list(conn.execute(query).mappings())
+    return conn.execute(query).mappings().all()
 
 
 def wake_page(conn: Connection, after_id: int, limit: int) -> int | None:
@@ -202,11 +202,11 @@ def _lies_ahead() -> Any:
     return sa.or_(jobs.c.due_at.is_(None), jobs.c.due_at > database_now())
 
 
-def _or(row: Mapping[str, Any], name: str, reader: Any, empty: Any) -> Any:
+def _or(row: RowMapping, name: str, reader: Any, empty: Any) -> Any:
     return empty() if row[name] is None else reader(name, row[name])
 
 
-def _read_or_error(row: Mapping[str, Any], zone_name: str) -> Job | InvalidJob:
+def _read_or_error(row: RowMapping, zone_name: str) -> Job | InvalidJob:
     try:
         return read_row(row, zone_name)
     except InvalidJob as error:

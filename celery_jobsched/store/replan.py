@@ -6,9 +6,9 @@ row whose fire is due keeps it; the others are edited as far as planning goes.
 
 from __future__ import annotations
 
-import pytz
 from sqlalchemy.engine import Connection
 
+from ..clock import zones_version
 from . import jobs, meta
 
 #: Raised when the same definition would be planned to other instants than before.
@@ -20,7 +20,7 @@ _PAGE = 500
 
 def fingerprint(zone_name: str) -> str:
     """What decides, beside the rows themselves, what their next instants are."""
-    return f"planner {PLANNER}, zones {pytz.__version__}, default zone {zone_name}"
+    return f"planner {PLANNER}, zones {zones_version()}, default zone {zone_name}"
 
 
 def needed(conn: Connection, zone_name: str) -> int | None:

@@ -212,7 +212,7 @@ jobs = sa.Table(
     sa.Index("jobsched_jobs_source", "source"),
     # Text that only looks like a yes would never run, and nobody would know why.
     sa.CheckConstraint("enabled IN (0, 1)", name="jobsched_jobs_enabled").ddl_if(
-        callable_=lambda ddl, target, bind, dialect, **kw: dialect.name != "postgresql"
+        callable_=lambda *_, dialect, **kw: bool(dialect.name != "postgresql")
     ),
     *(
         sa.CheckConstraint(f"isfinite({name})", name=f"jobsched_jobs_{name}_finite").ddl_if(
