@@ -9,10 +9,10 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from celery.beat import ScheduleEntry
-from celery.schedules import crontab, schedule
+from celery.schedules import BaseSchedule, crontab, schedule
 from celery.utils.nodenames import anon_nodename
 
 from .clock import zone
@@ -67,7 +67,7 @@ def this_process() -> str:
     return str(anon_nodename())
 
 
-def celery_schedule(job: Job) -> schedule | None:
+def celery_schedule(job: Job) -> BaseSchedule | None:
     """Celery's own schedule that says just when *job* fires; None where none does."""
     rest = (job.once, job.starts_at, job.ends_at, job.max_fires, job.jitter, job.dst_gap)
     if any(value is not None for value in (*rest, job.dst_fold, job.month_end)):
@@ -81,7 +81,7 @@ def celery_schedule(job: Job) -> schedule | None:
 @lru_cache(maxsize=4096)
 def _schedule_of(
     every: str | None, at: str | None, cron: str | None, celery: str | None, zone_name: str
-) -> schedule | None:
+) -> BaseSchedule | None:
     if cron is not None:
         return _crontab(cron, zone_name)
     if celery is not None:
@@ -93,22 +93,22 @@ def _schedule_of(
     return _interval(probe) if isinstance(probe, Every) else None
 
 
-def _crontab(text: str, zone_name: str, both_days: bool = False) -> schedule | None:
+def _crontab(text: str, zone_name: str, both_days: bool = False) -> BaseSchedule | None:
     words = text.split()
     days_differ = len(words) == 5 and not both_days and "*" not in (words[2][0], words[4][0])
     if len(words) != 5 or "?" in text or days_differ:
         return None
     try:
-        return cast(Any, ZonedCrontab(zone(zone_name), *(word.lower() for word in words)))
+        return ZonedCrontab(zone(zone_name), *(word.lower() for word in words))
     except (ValueError, LookupError):  # a form that is ours and not Celery's
         return None
 
 
-def _interval(every: Every) -> schedule | None:
+def _interval(every: Every) -> BaseSchedule | None:
     if every.unit == "day" and every.n == 1 and every.at is not None:
         at = every.at
         if at.hour is not None and at.minute is not None and not at.second:
-            return cast(Any, ZonedCrontab(every.zone, str(at.minute), str(at.hour), "*", "*", "*"))
+            return ZonedCrontab(every.zone, str(at.minute), str(at.hour), "*", "*", "*")
     elapses = every.unit in {"minute", "hour"} and every.at is None
     return schedule(every.interval) if elapses else None
 

@@ -55,7 +55,7 @@ def is_deadlock(error: BaseException) -> bool:
     cause = getattr(error, "orig", error)
     if getattr(cause, "sqlstate", None) in {"40P01", "40001"}:
         return True
-    arguments = getattr(cause, "args", ())
+    arguments: Any = getattr(cause, "args", ())
     return bool(arguments) and arguments[0] in {1205, 1213}
 
 
