@@ -26,6 +26,7 @@ from .runtime import Runtime
 from .settings import unknown_options
 from .store import claims, fires
 from .store.claims import Claimant, Claimed, Poll
+from .store.engine import is_deadlock
 from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ _EDITED_AT_ONCE = 500
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 _REFUSED_PAUSE_S = 2.0
+_DEADLOCK_PAUSE_S = 0.01
 
 
 class Scheduler(CeleryScheduler):
@@ -175,6 +177,9 @@ class Scheduler(CeleryScheduler):
 
     def _troubled(self, error: Exception) -> float:
         """Say once what is wrong, drop what may be broken; how long to wait."""
+        if is_deadlock(error):
+            logger.debug("lost to another transaction, trying again: %s", error)
+            return _DEADLOCK_PAUSE_S
         self._failures += 1
         foreseen = isinstance(error, DBAPIError | JobschedError | OSError)
         logger.log(

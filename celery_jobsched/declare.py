@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
@@ -17,6 +18,9 @@ from .job import Job
 from .store import declared, jobs, meta
 
 logger = logging.getLogger(__name__)
+
+#: How many jobs a sync names in the log.
+_TOLD = 20
 
 
 def declared_jobs(
@@ -35,37 +39,43 @@ def declared_jobs(
     return found + [_of_entry(name, entry, zone_name) for name, entry in entries.items()]
 
 
-def sync(conn: Connection, source: str, wanted: list[Job], now: Any) -> None:
+def sync(conn: Connection, source: str, wanted: list[Job], now: datetime) -> None:
     """Make the rows of *source* those of *wanted*; the caller commits. Others are left alone."""
     meta.hold(conn, "sync")
-    names = [job.name for job in wanted]
-    rows = declared.rows_of(conn, names, source)
+    names = {job.name for job in wanted}
+    rows = declared.rows_of(conn, sorted(names), source)
+    new = [job for job in wanted if job.name not in rows]
+    declared.add(conn, new, source)
     for job in wanted:
-        _sync_one(conn, source, job, rows.get(job.name))
-    for name in declared.retire(conn, source, names):
-        logger.info("job %r is no longer declared: disabled", name, extra={"job": name})
+        if job.name in rows:
+            _sync_one(conn, source, job, rows[job.name])
+    gone = [
+        n for n, row in rows.items() if row["paused_by"] != declared.SYNC and n not in set(names)
+    ]
+    declared.retire(conn, gone)
     declared.purge(conn, source, now)
+    _tell("added from the configuration", [job.name for job in new])
+    _tell("no longer declared, disabled", gone)
 
 
-def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping | None) -> None:
-    if row is None:
-        jobs.insert(conn, job, source)
-        logger.info("job %r: added from the configuration", job.name, extra={"job": job.name})
-    elif row["source"] != source:
+def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping) -> None:
+    if row["source"] != source:
         logger.error(
             "job %r is declared in the configuration, but the table has one by %s: left alone",
             job.name,
             row["source"],
-            extra={"job": job.name},
+            extra={"action": "sync", "job": job.name},
         )
     elif changed := declared.difference(job, row):
         jobs.update(conn, job.name, changed)
-        logger.info(
-            "job %r: changed by the configuration: %s",
-            job.name,
-            ", ".join(sorted(changed)),
-            extra={"job": job.name},
-        )
+        _tell(f"changed by the configuration ({', '.join(sorted(changed))})", [job.name])
+
+
+def _tell(what: str, names: list[str]) -> None:
+    for name in names[:_TOLD]:
+        logger.info("job %r: %s", name, what, extra={"action": "sync", "job": name})
+    if len(names) > _TOLD:
+        logger.info("and %d more jobs: %s", len(names) - _TOLD, what, extra={"action": "sync"})
 
 
 def _of_entry(name: str, entry: Any, zone_name: str) -> Job:

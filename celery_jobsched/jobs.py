@@ -50,7 +50,7 @@ class Jobs:
             InvalidJob: the definition that would come of it cannot be read.
         """
         with self.runtime.engine.begin() as conn:
-            before = jobs.find(conn, name, self.runtime.zone_name)
+            before = jobs.find(conn, name, self.runtime.zone_name, for_update=True)
             definition = before.to_dict() | changes
             job = Job.from_dict(name, definition, self.runtime.zone_name)
             jobs.replace(conn, job)

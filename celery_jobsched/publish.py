@@ -70,11 +70,12 @@ class Publisher:
                     self._publish(fire, job, producer, outcome, published)
             self._commit(producer)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the rows are the record
-            failed = {id_ for id_, _ in outcome.failed}
             outcome.trouble = error
-            outcome.unknown = [each.fire.id for each in wanted if each.fire.id not in failed]
-            return outcome
+            if _is_deferred(producer, self.settings):
+                published = []
         outcome.sent = published
+        known = {*outcome.sent, *(id_ for id_, _ in outcome.failed)}
+        outcome.unknown = [each.fire.id for each in wanted if each.fire.id not in known]
         return outcome
 
     def _publish(
@@ -150,6 +151,12 @@ def _is_transactional(producer: Any, settings: Settings) -> bool:
     connection = producer.connection
     confirms = (connection.transport_options or {}).get("confirm_publish")
     return settings.confirm_publish and not confirms and hasattr(producer.channel, "tx_select")
+
+
+def _is_deferred(producer: Any, settings: Settings) -> bool:
+    """Whether what was published reaches the broker only with the end of its batch."""
+    batches = getattr(producer, "supports_batch_publish", False)
+    return bool(batches) or _is_transactional(producer, settings)
 
 
 def _batch(producer: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -75,6 +76,10 @@ class Upkeep:
                 zone_name = self.runtime.zone_name
                 self.replan_after = replan.next_page(conn, self.replan_after, zone_name)
 
+    @property
+    def _name(self) -> str:
+        return f"{socket.gethostname()}:{os.getpid()}"
+
     def sign_off(self) -> None:
         """Take this beat off the list."""
         if self._checked_in is not None:
@@ -85,7 +90,7 @@ class Upkeep:
     def _check_in(self, now: datetime, moment: float) -> None:
         self._watch_clock(now, moment)
         with self.runtime.engine.begin() as conn:
-            meta.seen(conn, self.beat, socket.gethostname(), self._started_at or now, now)
+            meta.seen(conn, self.beat, self._name, self._started_at or now, now)
             self._check_right(conn)
         self._checked_in = moment
 

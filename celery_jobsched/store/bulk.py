@@ -67,7 +67,7 @@ def _unnested(table: sa.Table, columns: tuple[str, ...]) -> Any:
 
 
 def _array_type(column: sa.Column[Any]) -> Any:
-    return column.type if isinstance(column.type, Instant | sa.Integer | sa.Double) else sa.Text()
+    return column.type if _is_plain(column) else sa.Text()
 
 
 def _typed(column: sa.Column[Any], value: Any) -> Any:
@@ -76,7 +76,8 @@ def _typed(column: sa.Column[Any], value: Any) -> Any:
 
 
 def _is_plain(column: sa.Column[Any]) -> bool:
-    return isinstance(column.type, Instant | sa.Integer | sa.Double | sa.String)
+    kinds = (Instant, sa.Integer, sa.Double, sa.Boolean, sa.String)
+    return isinstance(column.type, kinds)
 
 
 @lru_cache(maxsize=64)

@@ -6,14 +6,15 @@ note and deleted a day later; a pause by a person is never undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from ..job import Job
+from .bulk import insert_rows
 from .engine import database_now
 from .jobs import columns_of
 from .tables import fires, jobs
@@ -21,12 +22,18 @@ from .tables import fires, jobs
 #: Who paused a job that is no longer declared.
 SYNC = "sync"
 _KEPT_FOR = timedelta(days=1)
+_PAGE = 500
+_T = TypeVar("_T")
 
 
-def rows_of(conn: Connection, names: Iterable[str], source: str) -> dict[str, RowMapping]:
-    """The rows of that source and those of that name, by name."""
-    wanted = sa.or_(jobs.c.source == source, jobs.c.name.in_(list(names)))
-    return {row["name"]: row for row in conn.execute(sa.select(jobs).where(wanted)).mappings()}
+def rows_of(conn: Connection, names: Sequence[str], source: str) -> dict[str, RowMapping]:
+    """The rows of that source and those of these names, by name."""
+    query = sa.select(jobs).where(jobs.c.source == source)
+    found = {row["name"]: row for row in conn.execute(query).mappings()}
+    for page in _pages([name for name in names if name not in found]):
+        query = sa.select(jobs).where(jobs.c.name.in_(page))
+        found |= {row["name"]: row for row in conn.execute(query).mappings()}
+    return found
 
 
 def difference(job: Job, row: RowMapping) -> dict[str, Any]:
@@ -43,30 +50,32 @@ def difference(job: Job, row: RowMapping) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if row[name] != value}
 
 
-def retire(conn: Connection, source: str, declared: Iterable[str]) -> list[str]:
-    """Disable the jobs of *source* that are not among *declared*; their names."""
-    gone = sa.and_(
-        jobs.c.source == source,
-        jobs.c.name.not_in(list(declared)),
-        sa.or_(jobs.c.paused_by.is_(None), jobs.c.paused_by != SYNC),
-    )
-    names = list(conn.execute(sa.select(jobs.c.name).where(gone)).scalars())
-    if names:
-        conn.execute(
-            sa.update(jobs)
-            .where(gone)
-            .values(
-                enabled=False,
-                paused_at=database_now(),
-                paused_by=SYNC,
-                paused_note="no longer declared in the configuration",
-                paused_until=None,
-            )
+def add(conn: Connection, new: Sequence[Job], source: str) -> None:
+    """Write new jobs of that source.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: one was made elsewhere just now; none is written.
+    """
+    for page in _pages(new):
+        insert_rows(
+            conn, jobs, [{"name": job.name, "source": source, **columns_of(job)} for job in page]
         )
-    return names
 
 
-def purge(conn: Connection, source: str, now: Any) -> int:
+def retire(conn: Connection, names: Sequence[str]) -> None:
+    """Disable jobs that are no longer declared."""
+    note = {
+        "enabled": False,
+        "paused_at": database_now(),
+        "paused_by": SYNC,
+        "paused_note": "no longer declared in the configuration",
+        "paused_until": None,
+    }
+    for page in _pages(names):
+        conn.execute(sa.update(jobs).where(jobs.c.name.in_(page)).values(note))
+
+
+def purge(conn: Connection, source: str, now: datetime) -> int:
     """Delete the jobs of *source* that were retired over a day ago and have nothing open."""
     still_open = sa.exists().where(fires.c.job_id == jobs.c.id, fires.c.ready_at.is_not(None))
     retired = sa.and_(
@@ -76,3 +85,7 @@ def purge(conn: Connection, source: str, now: Any) -> int:
         ~still_open,
     )
     return int(conn.execute(sa.delete(jobs).where(retired)).rowcount)
+
+
+def _pages(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (values[start : start + _PAGE] for start in range(0, len(values), _PAGE))

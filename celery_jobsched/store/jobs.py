@@ -89,14 +89,15 @@ def by_id(conn: Connection, ids: Iterable[int], zone_name: str) -> dict[int, Job
     return {row["id"]: _read_or_error(row, zone_name) for row in rows}
 
 
-def find(conn: Connection, name: str, zone_name: str) -> Job:
-    """The job of that name.
+def find(conn: Connection, name: str, zone_name: str, for_update: bool = False) -> Job:
+    """The job of that name; *for_update* keeps others from changing it meanwhile.
 
     Raises:
         JobNotFound: there is none.
         InvalidJob: its row cannot be read.
     """
-    row = conn.execute(sa.select(*ROW).where(jobs.c.name == name)).mappings().first()
+    query = sa.select(*ROW).where(jobs.c.name == name)
+    row = conn.execute(query.with_for_update() if for_update else query).mappings().first()
     if row is None:
         raise JobNotFound(f"no job {name!r}")
     return read_row(row, zone_name)

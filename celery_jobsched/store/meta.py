@@ -31,10 +31,13 @@ def note(conn: Connection, key: str, value: str) -> None:
 
 def remember(conn: Connection, key: str, value: str) -> str:
     """Note *value* under *key* unless there is one already; what is noted then."""
+    known = value_of(conn, key)
+    if known is not None:
+        return known
     try:
         with conn.begin_nested():
             conn.execute(sa.insert(meta).values(key=key, value=value))
-    except IntegrityError:
+    except IntegrityError:  # another beat was faster
         return value_of(conn, key) or value
     return value
 
