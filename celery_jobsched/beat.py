@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import events
 from .declare import declared_jobs
-from .dispatch import Dispatcher
+from .dispatch import Batch, Dispatcher
 from .errors import JobschedError
 from .interrupts import uninterrupted
 from .publish import Publisher, begin_transactions, noted
@@ -36,6 +36,8 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 _REFUSED_PAUSE_S = 2.0
 _DEADLOCK_PAUSE_S = 0.01
+#: A look that is older is not claimed by: what it would claim would be ours for too short a time.
+_FRESH_S = 0.5
 
 
 class Scheduler(CeleryScheduler):
@@ -86,7 +88,7 @@ class Scheduler(CeleryScheduler):
         """Do what there is to do; the seconds until the next look, 0 when there is more."""
         self._ticking = True
         try:
-            pause = self._tick(time.monotonic())
+            pause = self._tick()
         except Exception as error:  # noqa: BLE001 - what leaves tick ends the beat
             return self._troubled(error)
         finally:
@@ -115,18 +117,19 @@ class Scheduler(CeleryScheduler):
         self.runtime.close()
         self._disconnect()
 
-    def _tick(self, began: float) -> float:
+    def _tick(self) -> float:
         self._upkeep.prepare()
         self._dispatcher.mark(self.runtime.engine)
+        moment = time.monotonic()
         with self.runtime.reading() as conn:
             look = claims.poll(conn)
         self._upkeep.keep(look)
         if self._upkeep.refused:
             return _REFUSED_PAUSE_S
-        worked = [self._take_over(look), self._claim(look), self._plan(look)]
-        return 0.0 if any(worked) else self._until_next(look, began)
+        worked = [self._take_over(look, moment), self._claim(look, moment), self._plan(look)]
+        return 0.0 if any(worked) else self._until_next(look, moment)
 
-    def _take_over(self, look: Poll) -> bool:
+    def _take_over(self, look: Poll, moment: float) -> bool:
         """Deliver what nobody owns any more: a dead beat's fires, and what a broker refused."""
         due = look.next_ready_at is not None and look.next_ready_at <= look.now
         if not due or self._dispatcher.rests:
@@ -137,20 +140,23 @@ class Scheduler(CeleryScheduler):
                     conn, look.now, self._dispatcher.limit, self.runtime.zone_name
                 )
             if taken:
-                self._dispatcher.deliver(self.runtime.engine, taken, look.now)
+                self._dispatcher.deliver(self.runtime.engine, Batch(taken, look.now, moment))
         return bool(taken)
 
-    def _claim(self, look: Poll) -> bool:
+    def _claim(self, look: Poll, moment: float) -> bool:
         """Claim a page of what is due and deliver it."""
         due = look.next_wake_at is not None and look.next_wake_at <= look.now
         if not due or not self._dispatcher.may_claim():
             return False
+        if time.monotonic() - moment > _FRESH_S:
+            return True
         with uninterrupted():
             with self.runtime.engine.begin() as conn:
                 limit = self._dispatcher.limit
                 claimed = claims.claim_due(conn, look.now, limit, self._claimant)
             if claimed.deliveries:
-                self._dispatcher.deliver(self.runtime.engine, claimed.deliveries, look.now)
+                batch = Batch(claimed.deliveries, look.now, moment)
+                self._dispatcher.deliver(self.runtime.engine, batch)
         _tell(claimed)
         return claimed.rows > 0
 
@@ -167,12 +173,12 @@ class Scheduler(CeleryScheduler):
         _tell(planned)
         return planned.rows > 0
 
-    def _until_next(self, look: Poll, began: float) -> float:
-        """Seconds to the next known instant, less the time that this tick took."""
+    def _until_next(self, look: Poll, moment: float) -> float:
+        """Seconds to the next known instant, less the time since we looked."""
         ahead = [at for at in (look.next_wake_at, look.next_ready_at) if at and at > look.now]
         if not ahead:
             return float(self.max_interval)
-        wait = (min(ahead) - look.now).total_seconds() - (time.monotonic() - began)
+        wait = (min(ahead) - look.now).total_seconds() - (time.monotonic() - moment)
         return float(min(max(wait, 0.001), self.max_interval))
 
     def _troubled(self, error: Exception) -> float:

@@ -23,12 +23,36 @@ from . import events
 from .fire import Fire
 from .publish import Outcome, Publisher
 from .store import fires
-from .store.fires import Delivery
+from .store.fires import OWNED_FOR, Delivery
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
+_MARGIN_S = 0.5
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Fires that this beat took at *now*, by the database's clock, and at *moment*, by its own.
+
+    They are its own for a while. Near the end of it nothing more of them is published: where it is
+    not sure that they are still its own, it acts as though they were not.
+    """
+
+    deliveries: Sequence[Delivery]
+    now: datetime
+    moment: float
+
+    @property
+    def owned_until(self) -> datetime:
+        """When another beat may take them."""
+        return self.now + OWNED_FOR
+
+    @property
+    def publish_until(self) -> float:
+        """The last moment to publish one of them."""
+        return self.moment + OWNED_FOR.total_seconds() - _MARGIN_S
 
 
 @dataclass
@@ -73,14 +97,15 @@ class Dispatcher:
             self._recovered()
         return True
 
-    def deliver(self, engine: Engine, deliveries: Sequence[Delivery], now: datetime) -> bool:
-        """Publish a batch that this beat owns and mark it; whether the broker took it."""
+    def deliver(self, engine: Engine, batch: Batch) -> bool:
+        """Publish a batch and mark what became of it; whether the broker took it."""
+        deliveries = batch.deliveries
         try:
-            outcome = self.publisher.publish(deliveries, self.connect())
+            outcome = self.publisher.publish(deliveries, self.connect(), batch.publish_until)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises: it is away
             outcome = Outcome(unknown=[each.fire.id for each in deliveries], trouble=error)
         self._learn(outcome)
-        self._unmarked = (outcome, now)
+        self._unmarked = (outcome, batch.owned_until)
         self.mark(engine)
         _tell(outcome, {each.fire.id: each.fire for each in deliveries})
         return outcome.trouble is None
@@ -89,12 +114,13 @@ class Dispatcher:
         """Write down what became of the last batch, unless that was done."""
         if self._unmarked is None:
             return
-        outcome, now = self._unmarked
+        outcome, owned_until = self._unmarked
+        again_at = owned_until - OWNED_FOR + timedelta(seconds=self._pause)
         with engine.begin() as conn:
             fires.mark_sent(conn, outcome.sent)
             fires.mark_failed(conn, outcome.failed)
             fires.mark_cancelled(conn, outcome.cancelled, "its job was paused or deleted")
-            fires.put_back(conn, outcome.unknown, now + timedelta(seconds=self._pause))
+            fires.put_back(conn, outcome.unknown, owned_until, again_at)
         self._unmarked = None
 
     @property
@@ -105,13 +131,19 @@ class Dispatcher:
         if outcome.trouble is None:
             if outcome.sent:
                 self._delivered += len(outcome.sent)
-                self.limit = min(self.limit * 2, self.most)
+                self.limit = self._more(outcome)
                 self._recovered()
             return
         self._failed(outcome.trouble, len(outcome.unknown))
         self.limit = max(1, min(self.limit, len(outcome.unknown)) // 2)
         if len(outcome.unknown) == 1 and self._answers():
             self._suspect(outcome, outcome.unknown[0])
+
+    def _more(self, outcome: Outcome) -> int:
+        """How many to take next: twice as many, or half of what this time was too short for."""
+        if outcome.left:
+            return max(1, len(outcome.sent) // 2)
+        return min(self.limit * 2, self.most)
 
     def _suspect(self, outcome: Outcome, id_: str) -> None:
         """The broker answers and yet does not take this one: it fails once others got through."""

@@ -6,6 +6,7 @@ Celery's own. What was decided about a fire is written down elsewhere: see ``dis
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Outcome:
     """What became of a batch: fire ids, and problems by fire id."""
 
     sent: list[str] = field(default_factory=list)
+    #: Not tried: the time that this beat owns the batch ran out.
+    left: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -59,22 +62,28 @@ class Publisher:
         """Forget what was declared: the connection is another one now."""
         self._declared.clear()
 
-    def publish(self, deliveries: Sequence[Delivery], producer: Any) -> Outcome:
-        """Send a batch; never raises but for what ends the process."""
+    def publish(self, deliveries: Sequence[Delivery], producer: Any, until: float) -> Outcome:
+        """Send a batch, as much of it as goes before *until* (monotonic seconds).
+
+        Never raises but for what ends the process.
+        """
         outcome = Outcome()
         wanted = [each for each in deliveries if self._is_wanted(each, outcome)]
         published: list[str] = []
         try:
             with denied_join_result(), _batch(producer):
                 for fire, job in ((each.fire, each.job) for each in wanted):
-                    self._publish(fire, job, producer, outcome, published)
+                    if time.monotonic() > until:
+                        outcome.left.append(fire.id)
+                    else:
+                        self._publish(fire, job, producer, outcome, published)
             self._commit(producer)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the rows are the record
             outcome.trouble = error
             if _is_deferred(producer, self.settings):
                 published = []
         outcome.sent = published
-        known = {*outcome.sent, *(id_ for id_, _ in outcome.failed)}
+        known = {*outcome.sent, *outcome.left, *(id_ for id_, _ in outcome.failed)}
         outcome.unknown = [each.fire.id for each in wanted if each.fire.id not in known]
         return outcome
 

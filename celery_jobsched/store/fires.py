@@ -121,10 +121,15 @@ def mark_cancelled(conn: Connection, ids: Sequence[str], reason: str) -> None:
     _move(conn, ids, FireState.CANCELLED, finished_at=database_now(), reason=reason)
 
 
-def put_back(conn: Connection, ids: Sequence[str], ready_at: datetime) -> None:
-    """Leave fires pending, to be taken again at *ready_at*: what came of them is unknown."""
+def put_back(
+    conn: Connection, ids: Sequence[str], owned_until: datetime, ready_at: datetime
+) -> None:
+    """Leave fires pending, to be taken again at *ready_at*: what came of them is unknown.
+
+    Those that another beat took when *owned_until* had passed are left to it.
+    """
     if ids:
-        mine = sa.and_(fires.c.id.in_(ids), fires.c.state == FireState.PENDING.value)
+        mine = sa.and_(fires.c.id.in_(ids), fires.c.ready_at <= owned_until)
         conn.execute(sa.update(fires).where(mine).values(ready_at=ready_at))
 
 

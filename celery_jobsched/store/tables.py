@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 
 from ..clock import UTC
-from .engine import database_now
+from .engine import made_now
 from .types import Instant, JsonText
 
 #: ``wake_at`` of a row that was edited since it was planned.
@@ -138,7 +138,7 @@ def _instant(name: str, **kw: Any) -> sa.Column[Any]:
 
 
 def _now(name: str) -> sa.Column[Any]:
-    return sa.Column(name, Instant(), server_default=database_now(), nullable=False)
+    return sa.Column(name, Instant(), server_default=made_now(), nullable=False)
 
 
 jobs = sa.Table(

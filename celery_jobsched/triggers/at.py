@@ -5,6 +5,7 @@ Only what the fields are and how they are read; which occurrences they move is t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,6 +16,7 @@ from celery_jobsched.errors import InvalidJob, NextFireTimeError
 __all__ = ["At", "parse_at", "require_finer"]
 
 _LONGEST_TEXT = 64
+_LONGEST_JSON = 255
 _EXPECTED = "a time such as 15:30, :30, mon 09:00, 31 03:00, -1 03:00 or 12-24 18:00"
 _TEXT = re.compile(
     r"(?:(?P<weekday>[a-z]{3,9}) +"
@@ -65,15 +67,15 @@ class At(NamedTuple):
 
 
 def parse_at(value: Any, unit: str) -> At:
-    """Read the wall-clock fields of an interval in *unit*: text, or a dict of fields.
+    """Read the wall-clock fields of an interval in *unit*: text, or fields (a dict, or as JSON).
 
     Text names the hour and the minute, or with ":30" the minute (under minute: the second); where
-    it names no second, the second is 0. A dict names what it names; months and weekdays have names.
+    it names no second, the second is 0. Fields name what they name; months and weekdays have names.
 
     Raises: InvalidJob (field ``at``); NextFireTimeError for a field that is not finer than *unit*.
     """
     if isinstance(value, str):
-        fields = _read(value, unit)
+        fields = _read_json(value) if value.lstrip().startswith("{") else _read(value, unit)
     elif isinstance(value, Mapping):
         fields = dict(value)
     else:
@@ -109,6 +111,13 @@ def _read(value: str, unit: str) -> dict[str, Any]:
     if unit == "minute" and fields.keys() == {"minute"}:
         return {"second": fields["minute"]}
     return {"second": "0", **fields}
+
+
+def _read_json(value: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(value[: _LONGEST_JSON + 1]))
+    except ValueError:
+        raise InvalidJob("at", value, f"{_EXPECTED}, or its fields as JSON") from None
 
 
 def _number(name: str, field: Any, value: Any) -> int | None:
