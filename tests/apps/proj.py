@@ -1,0 +1,66 @@
+"""The application that real beats and workers of the tests run.
+
+Its configuration is the JSON in JOBSCHED_TEST_CONF. It says that it is ready by making
+the file JOBSCHED_TEST_READY, and its tasks write what they did to JOBSCHED_TEST_RUNS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task
+from celery.signals import beat_init, worker_ready
+
+app = Celery("proj")
+app.config_from_object(json.loads(os.environ["JOBSCHED_TEST_CONF"]))
+
+
+@beat_init.connect
+@worker_ready.connect
+def say_ready(**_: Any) -> None:
+    if "JOBSCHED_TEST_READY" in os.environ:
+        Path(os.environ["JOBSCHED_TEST_READY"]).touch()
+
+
+@app.task(bind=True, name="proj.note")
+def note(self: Task, *args: Any, **kwargs: Any) -> None:
+    """Write one line about this run."""
+    write_run(self, args, kwargs)
+
+
+@app.task(bind=True, name="proj.fail")
+def fail(self: Task, *args: Any, **kwargs: Any) -> None:
+    """Write one line about this run, and raise."""
+    write_run(self, args, kwargs)
+    raise RuntimeError("proj.fail was asked to fail")
+
+
+def write_run(task: Task, args: Any, kwargs: Any) -> None:
+    sent = fire_header(task)
+    run = {
+        "job": sent.get("job"),
+        "fire_at": sent.get("fire_at"),
+        "origin": sent.get("origin"),
+        "id": task.request.id,
+        "args": list(args),
+        "kwargs": dict(kwargs),
+        "at": time.time(),
+        "pid": os.getpid(),
+        "task": task.name,
+    }
+    line = json.dumps(run).encode() + b"\n"
+    file = os.open(os.environ["JOBSCHED_TEST_RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
+
+
+def fire_header(task: Task) -> dict[str, Any]:
+    """What the beat says about the fire: Celery gives custom headers in one of two places."""
+    headers = task.request.headers or {}
+    return headers.get("jobsched") or getattr(task.request, "jobsched", None) or {}

@@ -1,0 +1,107 @@
+"""What a test reads and writes in the tables, and what must hold of any beat's records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from celery import Celery
+
+from celery_jobsched import Scheduler
+from celery_jobsched.store import tables
+from celery_jobsched.store.engine import make_engine
+from tests.stacks import Stack
+
+SECOND = timedelta(seconds=1)
+
+
+class Records:
+    """The tables of one database, by a connection of the test's own."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url, 10)
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.dispose()
+
+    def fires(self, job: str | None = None, *states: str) -> list[Mapping[str, Any]]:
+        """The fires of *job* (or of all) in these states (or in any), the oldest first."""
+        rows = self._rows(sa.select(tables.fires).order_by(tables.fires.c.fire_at))
+        return [
+            row
+            for row in rows
+            if (job is None or row["job_name"] == job) and (not states or row["state"] in states)
+        ]
+
+    def jobs(self) -> dict[str, Mapping[str, Any]]:
+        """Each job's row, by name."""
+        return {row["name"]: row for row in self._rows(sa.select(tables.jobs))}
+
+    def job(self, name: str) -> Mapping[str, Any]:
+        return self.jobs()[name]
+
+    def beats(self) -> list[Mapping[str, Any]]:
+        return self._rows(sa.select(tables.beats))
+
+    def meta(self) -> dict[str, str]:
+        return {row["key"]: row["value"] for row in self._rows(sa.select(tables.meta))}
+
+    def add(self, name: str, **columns: Any) -> None:
+        """Write a job's row as raw SQL would; `args` and its like are JSON texts."""
+        self.run(sa.insert(tables.jobs).values({"name": name, "task": "proj.note", **columns}))
+
+    def edit(self, name: str, **columns: Any) -> None:
+        self.run(sa.update(tables.jobs).where(tables.jobs.c.name == name).values(columns))
+
+    def run(self, statement: Any, *rows: Any) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(statement, *rows)
+
+    def has_tables(self) -> bool:
+        return sa.inspect(self.engine).has_table("jobsched_jobs")
+
+    def _rows(self, query: Any) -> list[Mapping[str, Any]]:
+        with self.engine.connect() as conn:
+            return list(conn.execute(query).mappings())
+
+
+@contextmanager
+def ticking(stack: Stack, app: Celery | None = None) -> Iterator[Scheduler]:
+    """A scheduler of this process on *stack*, ticked by hand; closed afterwards."""
+    scheduler = Scheduler(app or stack.app())
+    try:
+        yield scheduler
+    finally:
+        scheduler.close()
+
+
+def settle(scheduler: Scheduler) -> None:
+    """Tick until there is nothing left to do at once."""
+    for _ in range(1000):
+        if scheduler.tick() > 0:
+            return
+    raise AssertionError("there is no end of work after 1000 ticks")
+
+
+def unaccounted(rows: Iterable[Mapping[str, Any]], interval: timedelta = SECOND) -> list[datetime]:
+    """The instants of one job, from its first to its last record, that no record covers once.
+
+    An instant is owed one row of its own, or a place in one `missed` row.
+    """
+    rows = list(rows)
+    found: Counter[datetime] = Counter()
+    for row in rows:
+        at, until = row["fire_at"], row["until_at"] or row["fire_at"]
+        while at <= until:
+            found[at] += 1
+            at += interval
+    first, last = min(found), max(found)
+    wanted = {first + interval * k for k in range((last - first) // interval + 1)}
+    return sorted(at for at in wanted | set(found) if found[at] != 1 or at not in wanted)
