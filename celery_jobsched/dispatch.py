@@ -151,7 +151,7 @@ class Dispatcher:
             del self._suspects[id_]
             outcome.failed.append((id_, f"{type(outcome.trouble).__name__}: {outcome.trouble}"))
             outcome.unknown.remove(id_)
-        self.failures = 0
+        self._recovered()
 
     def _answers(self) -> bool:
         try:
@@ -177,7 +177,6 @@ class Dispatcher:
         if self.failures:
             logger.info("the broker takes fires again", extra={"action": "publish"})
         self.failures = 0
-        self._paused_until = 0.0
 
 
 def _tell(outcome: Outcome, known: dict[str, Fire]) -> None:

@@ -121,4 +121,5 @@ class Upkeep:
         oldest = now - timedelta(seconds=self.runtime.settings.history_age)
         with self.runtime.engine.begin() as conn:
             pruned = fires.prune(conn, oldest, _PRUNED_AT_ONCE)
+            fires.prune_changes(conn, oldest, _PRUNED_AT_ONCE)
         self._pruned = moment if pruned < _PRUNED_AT_ONCE else moment - _PRUNE_S + 1

@@ -249,7 +249,7 @@ def _edit(row: RowMapping, now: datetime) -> dict[str, Any]:
         "job_id": row["id"],
         "job_name": row["name"],
         "changed_at": now,
-        "door": "sql",
+        "door": "table",
         "was": row["planned"],
         "became": row["schedule_text"] + row["rules_text"],
     }

@@ -22,7 +22,7 @@ from ..plan import Missed, Owed
 from . import jobs
 from .bulk import insert_rows
 from .engine import database_now, skips_locked
-from .tables import fires
+from .tables import changes, fires
 
 #: How long a claim or a take-over owns its fires; then any beat may deliver them.
 OWNED_FOR = timedelta(seconds=2)
@@ -151,6 +151,13 @@ def prune(conn: Connection, before: datetime, limit: int) -> int:
     if ids:
         conn.execute(sa.delete(fires).where(fires.c.id.in_(ids)))
     return len(ids)
+
+
+def prune_changes(conn: Connection, before: datetime, limit: int) -> None:
+    """Delete those of the *limit* oldest records of changes that were made before *before*."""
+    oldest = sa.select(changes.c.id).order_by(changes.c.id).limit(limit).subquery()
+    old = sa.and_(changes.c.id.in_(sa.select(oldest.c.id)), changes.c.changed_at < before)
+    conn.execute(sa.delete(changes).where(old))
 
 
 def _move(conn: Connection, ids: Sequence[str], state: FireState, **values: Any) -> None:
