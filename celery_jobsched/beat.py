@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -75,7 +76,7 @@ class Scheduler(CeleryScheduler):
         self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
         publisher = Publisher(self.app, settings, self.apply_entry, self.apply_async)
         self._dispatcher = Dispatcher(
-            publisher, settings.claim_limit, lambda: self.producer, self._disconnect
+            publisher, settings.claim_limit, lambda: self.producer, self._drop_connection
         )
 
     @property
@@ -115,7 +116,7 @@ class Scheduler(CeleryScheduler):
         except Exception as error:  # noqa: BLE001 - ending must not fail; that row only informs
             logger.debug("could not sign off: %s", error)
         self.runtime.close()
-        self._disconnect()
+        self._disconnect(lambda connection: connection.release())
 
     def _tick(self) -> float:
         self._upkeep.prepare()
@@ -216,13 +217,17 @@ class Scheduler(CeleryScheduler):
         begin_transactions(producer, self.runtime.settings)
         return producer
 
-    def _disconnect(self) -> None:
+    def _drop_connection(self) -> None:
+        """Let go of a connection that went bad, without a word to the broker."""
+        self._disconnect(lambda connection: connection.collect(socket_timeout=0.1))
+
+    def _disconnect(self, end: Callable[[Any], None]) -> None:
         self.__dict__.pop("producer", None)
         connection = self.__dict__.pop("connection", None)
         if connection is not None:
             try:
-                connection.release()
-            except Exception as error:  # noqa: BLE001 - it is dropped because it went bad
+                end(connection)
+            except Exception as error:  # noqa: BLE001 - whatever its state, it is let go
                 logger.debug("could not close the broker's connection: %s", error)
 
 

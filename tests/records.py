@@ -65,7 +65,8 @@ class Records:
             conn.execute(statement, *rows)
 
     def has_tables(self) -> bool:
-        return sa.inspect(self.engine).has_table("jobsched_jobs")
+        """Whether all of them are there: this one is made last."""
+        return sa.inspect(self.engine).has_table("jobsched_version")
 
     def _rows(self, query: Any) -> list[Mapping[str, Any]]:
         with self.engine.connect() as conn:

@@ -24,7 +24,9 @@ def jobs(ctx: click.Context, /, **options: Any) -> None:
 
 
 @jobs.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many jobs to show.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="How many jobs to show."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.pass_context
 def list_jobs(

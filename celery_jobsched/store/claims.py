@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from ..clock import TICK
 from ..errors import InvalidJob, JobschedError
 from ..fire import Fire
 from ..job import Job
@@ -27,7 +28,7 @@ from . import fires
 from .bulk import insert_rows, update_rows
 from .engine import database_now, skips_locked
 from .fires import Delivery
-from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, read_row
+from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN, read_row
 from .tables import EDITED, changes, jobs
 from .tables import fires as fires_table
 
@@ -187,7 +188,7 @@ def _advanced(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str,
 
 def _is_over(conn: Connection, job: Job, plan: Plan) -> bool:
     """Whether a job that deletes itself at its end has come to it, with nothing left open."""
-    ended = plan.next_fire_at is None and not plan.fires
+    ended = plan.next_fire_at is None and not plan.fires and plan.missed is None
     return ended and job.on_end == "delete" and not fires.has_open(conn, job.id or 0)
 
 
@@ -196,6 +197,9 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
         return plan_new(job)
     if job.enabled and job.next_fire_at and _keeps_schedule(row):
         return Plan(next_fire_at=job.next_fire_at, due_at=row["due_at"])
+    if row["planned"] == WOKEN and job.next_fire_at:
+        # Nobody edited it: what came due since it was woken is owed all the same.
+        since = min(since, job.next_fire_at - TICK)
     return plan_from(job, since)
 
 

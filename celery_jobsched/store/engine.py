@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 
+from ..errors import InvalidSetting
 from .types import Instant
 
 READ = {"jobsched_read": True}
@@ -26,13 +28,18 @@ def make_engine(url: str, timeout: float) -> Engine:
 
     Opens nothing. Connections are checked before use, so that a restarted server costs one
     reconnect and no error.
+
+    Raises:
+        InvalidSetting: it is no URL, or of a database that is none of these.
     """
-    name = make_url(url).get_backend_name()
     options = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "mariadb": _mysql}
+    try:
+        name = make_url(url).get_backend_name()
+    except ArgumentError:
+        name = "no URL"
     if name not in options:
-        raise ValueError(
-            f"jobsched_database_url: expected sqlite, postgresql, mysql or mariadb, got: {name!r}"
-        )
+        known = "sqlite, postgresql, mysql or mariadb"
+        raise InvalidSetting(f"jobsched_database_url: expected a URL of {known}, got: {name}")
     return options[name](url, timeout)
 
 

@@ -23,6 +23,9 @@ SCHEDULE_TEXT = planned_text(SCHEDULE)
 RULES_TEXT = planned_text(RULES)
 DETAILS_TEXT = planned_text(DETAILS)
 
+#: ``planned`` of a row that is to be planned anew though nobody edited it.
+WOKEN = ""
+
 #: What a definition may set in a row.
 COLUMNS = tuple(name for name in DEFINITION if name in jobs.c)
 _JSON = ("args", "kwargs", "options", "labels")
@@ -194,7 +197,7 @@ def wake_page(conn: Connection, after_id: int, limit: int) -> int | None:
     conn.execute(
         sa.update(jobs)
         .where(jobs.c.id.in_(ids), jobs.c.planned.is_not(None), _lies_ahead())
-        .values(planned="")
+        .values(planned=WOKEN)
     )
     return int(ids[-1])
 

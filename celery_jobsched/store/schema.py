@@ -86,7 +86,7 @@ def upgrade(conn: Connection, to: str = "head") -> None:
 
 def _create(conn: Connection) -> None:
     metadata.create_all(conn)
-    _version.create(conn)
+    _version.create(conn, checkfirst=True)
     conn.execute(sa.insert(_version).values(version_num=HEAD))
 
 

@@ -98,3 +98,17 @@ def test_reading_raises_nothing_else_whatever_comes(value, unit):
         parse_at(value, unit)
     with suppress(InvalidJob):
         parse_every(value)
+
+
+def test_fields_as_json_are_read_as_the_dict_they_are():
+    found = parse_at(' {"weekday": "mon", "hour": 9}', "week")
+
+    assert found == parse_at({"weekday": "mon", "hour": 9}, "week")
+
+
+@pytest.mark.parametrize("value", ["{", "{}", '{"hour": NaN}', '{"hour": {}}', "{" * 300])
+def test_json_that_names_no_time_of_day_is_refused(value):
+    with pytest.raises(InvalidJob) as caught:
+        parse_at(value, "day")
+
+    assert caught.value.field == "at"

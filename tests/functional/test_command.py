@@ -1,0 +1,203 @@
+"""`celery -A proj jobs list`, as a process, against rows that a beat planned and fired."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from tests.processes import run_celery
+from tests.records import Records, settle, ticking
+from tests.services import DATABASES, fresh_database
+from tests.stacks import Stack
+
+HOUR = timedelta(hours=1)
+STATES = {
+    "b yearly": "ok",
+    "a hourly": "ok",
+    "broken": "error",
+    "of long ago": "done",
+    "paused": "paused",
+    "unplanned": "new",
+}
+NOWHERE = {
+    "sqlite": "sqlite:////no/such/folder/jobs.db",
+    "postgresql": "postgresql+psycopg://nobody:secret@127.0.0.1:1/none",
+    "mysql": "mysql+pymysql://nobody:secret@127.0.0.1:1/none",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Three calls of the command, and the rows that they are about."""
+
+    table: subprocess.CompletedProcess[str]
+    as_json: subprocess.CompletedProcess[str]
+    bare_and_limited: subprocess.CompletedProcess[str]
+    rows: dict[str, Any]
+
+
+def stack_on(url: str, folder: Path) -> Stack:
+    return Stack("-", "memory", folder, {"jobsched_database_url": url, "broker_url": "memory://"})
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def shown(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Shown]:
+    folder = tmp_path_factory.mktemp("command")
+    with fresh_database(request.param, folder) as url, Records(url) as records:
+        stack = stack_on(url, folder)
+        fill(stack, records)
+        yield Shown(
+            run_celery(stack, "jobs", "list"),
+            run_celery(stack, "jobs", "list", "--json"),
+            run_celery(stack, "jobs", "list", "--limit", "2"),
+            records.jobs(),
+        )
+
+
+def fill(stack: Stack, records: Records) -> None:
+    """A row in each state; the hourly one has fired, the last one no beat has seen."""
+    with ticking(stack) as scheduler:
+        settle(scheduler)
+        records.add("a hourly", every="1 hour", at=":30", timezone="Europe/Paris")
+        records.edit("a hourly", created_at=datetime.now(timezone.utc) - HOUR, misfire="once")
+        records.add("b yearly", cron="0 5 1 1 *")
+        records.add("broken", task="proj.fail", cron="0 25 * * *")
+        records.add("of long ago", once="2001-01-01T00:00:00Z")
+        records.add("paused", every="1 minute", enabled=False)
+        settle(scheduler)
+        records.add("unplanned", celery="schedule 30")
+
+
+def columns(line: str) -> list[str]:
+    return [part.strip() for part in line.split("  ") if part.strip()]
+
+
+def test_the_table_has_a_line_a_job_with_its_state_and_times(shown: Shown) -> None:
+    heading, *lines = shown.table.stdout.splitlines()
+
+    assert (shown.table.returncode, shown.table.stderr) == (0, "")
+    assert columns(heading) == ["STATE", "NAME", "SCHEDULE", "NEXT", "LAST", "TASK"]
+    assert {columns(line)[1]: columns(line)[0] for line in lines[:-1] if "  " in line} == {
+        **STATES,
+        "celery.backend_cleanup": "ok",
+    }
+    hourly = next(columns(line) for line in lines if "a hourly" in line)
+    row = shown.rows["a hourly"]
+    times = [f"{row[name]:%Y-%m-%d %H:%M:%SZ}" for name in ("next_fire_at", "last_fire_at")]
+    assert hourly == ["ok", "a hourly", "every 1 hour at :30, Europe/Paris", *times, "proj.note"]
+
+
+def test_what_is_wrong_stands_below_the_table_in_words(shown: Shown) -> None:
+    last = shown.table.stdout.splitlines()[-1]
+
+    assert last == f"broken: {shown.rows['broken']['error']}"
+    assert last.startswith("broken: cron: expected ")
+
+
+def test_as_json_it_is_one_array_with_the_soonest_first(shown: Shown) -> None:
+    listed = json.loads(shown.as_json.stdout)
+
+    by_name = {row["name"]: row for row in listed}
+    waiting = [row["next"] for row in listed if row["next"]]
+    assert waiting == sorted(waiting)
+    assert [row["next"] for row in listed[len(waiting) :]] == [None] * 4
+    assert {name: by_name[name]["state"] for name in STATES} == STATES
+    assert by_name["broken"] == {
+        "name": "broken",
+        "state": "error",
+        "schedule": "0 25 * * *",
+        "next": None,
+        "last": None,
+        "task": "proj.fail",
+        "error": shown.rows["broken"]["error"],
+    }
+
+
+def test_a_limit_shows_so_many_and_says_how_many_there_are(shown: Shown) -> None:
+    done = shown.bare_and_limited
+
+    assert len(done.stdout.splitlines()) == 1 + 2
+    assert done.stderr == "2 of 7 jobs shown\n"
+    assert done.returncode == 0
+
+
+def test_jobs_alone_lists_them(tmp_path: Path, sqlite_url: str) -> None:
+    stack = stack_on(sqlite_url, tmp_path)
+    with Records(sqlite_url) as records:
+        fill(stack, records)
+
+    alone, listed = run_celery(stack, "jobs"), run_celery(stack, "jobs", "list")
+
+    assert (alone.returncode, alone.stdout) == (0, listed.stdout)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_that_is_none_is_refused_before_anything_is_read(
+    limit: str, tmp_path: Path
+) -> None:
+    done = run_celery(stack_on(NOWHERE["sqlite"], tmp_path), "jobs", "list", "--limit", limit)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--limit" in done.stderr
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_database_that_is_away_is_told_in_words(kind: str, tmp_path: Path) -> None:
+    done = run_celery(stack_on(NOWHERE[kind], tmp_path), "jobs", "list")
+
+    assert (done.returncode, done.stdout) == (69, "")
+    assert make_url(NOWHERE[kind]).host or "unable to open database file" in done.stderr
+    assert len(done.stderr.split()) > 3
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("url", ["oracle://x:secret@localhost/jobs", "secret, no URL"])
+def test_an_address_that_cannot_be_used_is_told_by_its_option(url: str, tmp_path: Path) -> None:
+    done = run_celery(stack_on(url, tmp_path), "jobs", "list")
+
+    assert done.returncode == 69
+    assert done.stderr.startswith("jobsched_database_url: expected ")
+    assert "secret" not in done.stderr
+
+
+def test_a_database_without_tables_is_told_in_words(database_url: str, tmp_path: Path) -> None:
+    done = run_celery(stack_on(database_url, tmp_path), "jobs", "list")
+
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "jobsched_jobs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["worker", "--help"], ["jobs", "--help"]])
+def test_the_help_of_celery_and_of_its_commands_is_shown(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+    assert arguments != ["--help"] or "jobs" in done.stdout
+
+
+def test_the_command_imports_nothing_heavy_before_it_is_used(tmp_path: Path) -> None:
+    code = "import celery_jobsched.cli, sys, json; print(json.dumps(sorted(sys.modules)))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    imported = set(json.loads(done.stdout))
+    assert imported & {"sqlalchemy", "celery_jobsched.store", "celery_jobsched.job"} == set()
+    assert {"celery_jobsched", "celery_jobsched.cli", "click"} <= imported

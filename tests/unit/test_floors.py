@@ -1,0 +1,122 @@
+"""The house's plan: a room imports only from rooms that stand before it in this list."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = "celery_jobsched"
+HOME = Path(__file__).resolve().parents[2] / PACKAGE
+
+#: From the words up to the doors.
+FLOORS = (
+    "errors clock settings events",
+    "triggers triggers.at triggers.every triggers.cron triggers.once triggers.celery",
+    "fields job fire plan",
+    "store store.types store.engine store.tables store.schema",
+    "store.migrations store.migrations.env",
+    "store.migrations.versions store.migrations.versions.v0001_first",
+    "store.bulk store.meta store.jobs store.fires store.declared store.replan store.claims",
+    "runtime",
+    "interrupts entries publish dispatch declare upkeep jobs",
+    "beat cli __init__",
+)
+ROOMS = [room for floor in FLOORS for room in floor.split()]
+
+#: What only some rooms may have to do with.
+RESERVED = {
+    "sqlalchemy": ("store", "runtime", "dispatch", "declare", "beat", "cli"),
+    "alembic": ("store",),
+    "pytz": ("clock",),
+    "click": ("cli",),
+    "redis": (),
+    "django": (),
+}
+
+
+def test_every_file_is_a_room_of_the_list() -> None:
+    assert sorted(files()) == sorted(ROOMS)
+
+
+def test_a_room_imports_only_from_rooms_before_it() -> None:
+    offending = [
+        f"{room} imports {other}"
+        for room, path in files().items()
+        for other in ours(path)
+        if ROOMS.index(other) >= ROOMS.index(room)
+    ]
+
+    assert offending == []
+
+
+def test_foreign_libraries_are_known_to_their_own_rooms_alone() -> None:
+    offending = [
+        f"{room} imports {library}"
+        for room, path in files().items()
+        for library, allowed in RESERVED.items()
+        if library in {name.partition(".")[0] for name in imported(path)}
+        and not any(room == each or room.startswith(f"{each}.") for each in allowed)
+    ]
+
+    assert offending == []
+
+
+def test_the_wall_clock_is_read_in_one_room_alone() -> None:
+    readers = {
+        room
+        for room, path in files().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and _reads_the_clock(node.func)
+    }
+
+    assert readers == {"runtime"}
+
+
+def files() -> dict[str, Path]:
+    """Each file of the package, by the name of its room."""
+    found = {}
+    for path in HOME.rglob("*.py"):
+        name = ".".join(path.relative_to(HOME).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def tree(path: Path) -> ast.AST:
+    return ast.parse(path.read_text())
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full name of all that a file imports, wherever in it; types alone are left out."""
+    here = [PACKAGE, *path.relative_to(HOME).parent.parts]
+    for node in _statements(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The rooms that a file imports from."""
+    names = {n.removeprefix(f"{PACKAGE}.") for n in imported(path) if n.startswith(f"{PACKAGE}.")}
+    return {name if name in ROOMS else name.rpartition(".")[0] or "__init__" for name in names}
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield child
+        yield from _statements(child)
+
+
+def _reads_the_clock(function: ast.expr) -> bool:
+    if not isinstance(function, ast.Attribute):
+        return False
+    called = ast.unparse(function)
+    owner = called.split(".")[-2] if "." in called else ""
+    return called == "time.time" or (
+        owner in {"datetime", "date"} and function.attr in {"now", "utcnow", "today"}
+    )
