@@ -28,6 +28,7 @@ from .settings import unknown_options
 from .store import claims, fires
 from .store.claims import Claimant, Claimed, Poll
 from .store.engine import is_deadlock
+from .store.tables import EDITED
 from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class Scheduler(CeleryScheduler):
         self._failures = 0
         #: Where the past of the edits ends that are being planned.
         self._edits_since: datetime | None = None
+        #: Up to where what came due was claimed, or at least begun to be.
+        self._claimed_until = EDITED
         super().__init__(app, **kwargs)
         self.max_interval = self.runtime.settings.poll_interval
 
@@ -153,13 +156,19 @@ class Scheduler(CeleryScheduler):
             return True
         with uninterrupted():
             with self.runtime.engine.begin() as conn:
-                limit = self._dispatcher.limit
-                claimed = claims.claim_due(conn, look.now, limit, self._claimant)
+                limit, since = self._dispatcher.limit, self._behind(look)
+                claimed = claims.claim_due(conn, look.now, limit, self._claimant, since)
+            self._claimed_until = look.now
             if claimed.deliveries:
                 batch = Batch(claimed.deliveries, look.now, moment)
                 self._dispatcher.deliver(self.runtime.engine, batch)
         _tell(claimed)
         return claimed.rows > 0
+
+    def _behind(self, look: Poll) -> datetime:
+        """Where the newly due begin while older ones are left; else the beginning of time."""
+        is_behind = look.next_wake_at is not None and look.next_wake_at <= self._claimed_until
+        return self._claimed_until if is_behind else EDITED
 
     def _plan(self, look: Poll) -> bool:
         """Plan a page of edited rows; their past ends where the first of them was found."""

@@ -91,7 +91,10 @@ def seconds(least: float) -> Reader:
 
 def instant(field: str, value: Any, zone_name: str = "UTC") -> datetime:
     """An instant; one without a zone is local time of *zone_name*, in the table it is UTC."""
-    found = parse_once(value, zone(zone_name)) if _may_be_instant(value) else ()
+    try:
+        found = parse_once(value, zone(zone_name)) if _may_be_instant(value) else ()
+    except InvalidJob:
+        found = ()
     if len(found) != 1:
         raise InvalidJob(field, value, "a date and time, such as 2027-01-31 09:00")
     return found[0]

@@ -43,15 +43,14 @@ class Jobs:
         return job
 
     def modify(self, name: str, **changes: Any) -> Job:
-        """Set fields of a job, None for a field's default; its state stays.
+        """Set fields of a job, None for a field's default; its state stays. Mends a broken row.
 
         Raises:
             JobNotFound: there is no job of that name.
             InvalidJob: the definition that would come of it cannot be read.
         """
         with self.runtime.engine.begin() as conn:
-            before = jobs.find(conn, name, self.runtime.zone_name, for_update=True)
-            definition = before.to_dict() | changes
+            definition = jobs.definition_of(conn, name) | changes
             job = Job.from_dict(name, definition, self.runtime.zone_name)
             jobs.replace(conn, job)
         return job

@@ -106,13 +106,13 @@ class Settings:
 
 def unknown_options(conf: Mapping[str, Any]) -> dict[str, str | None]:
     """Each ``jobsched_*`` key that is no option, with the nearest one that is (or None)."""
-    known = [PREFIX + option.name for option in fields(Settings)]
+    known = [option.name for option in fields(Settings)]
     unknown = {}
     for key in conf:
-        name = str(key).lower().removeprefix("celery_")
-        if name.startswith(PREFIX) and name not in known:
+        prefix, found, name = str(key).lower().removeprefix("celery_").partition(PREFIX)
+        if found and not prefix and name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            unknown[str(key)] = near[0] if near else None
+            unknown[str(key)] = PREFIX + near[0] if near else None
     return unknown
 
 

@@ -1,7 +1,7 @@
 """What the tables hold, read beside a running beat and without the package's own code.
 
-    tables = Tables(stack)
-    wait_until(lambda: tables.job("tick").next_fire_at, 2)
+tables = Tables(stack)
+wait_until(lambda: tables.job("tick").next_fire_at, 2)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from tests.stacks import Stack
 
@@ -22,6 +22,10 @@ class Tables:
     def __init__(self, stack: Stack) -> None:
         self._engine = create_engine(stack.database_url, isolation_level="AUTOCOMMIT")
         stack.on_end.callback(self._engine.dispose)
+
+    def has_any(self) -> bool:
+        """Whether the tables are there: this one is made last."""
+        return inspect(self._engine).has_table("jobsched_version")
 
     def jobs(self) -> dict[str, SimpleNamespace]:
         """All rows of `jobsched_jobs`, by name."""
@@ -57,5 +61,8 @@ def _row(row: Mapping[str, Any]) -> SimpleNamespace:
 def _instant(value: Any) -> datetime | None:
     """SQLite gives instants as texts; a text that is none is left out."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
     return value and value.replace(tzinfo=timezone.utc)

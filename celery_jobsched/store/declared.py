@@ -21,6 +21,8 @@ from .tables import fires, jobs
 
 #: Who paused a job that is no longer declared.
 SYNC = "sync"
+#: Who paused a job that is declared with ``enabled = False``.
+CONFIG = "config"
 _KEPT_FOR = timedelta(days=1)
 _PAGE = 500
 _T = TypeVar("_T")
@@ -42,11 +44,11 @@ def difference(job: Job, row: RowMapping) -> dict[str, Any]:
     ``enabled`` is the person's: only what the configuration turns off, and what an earlier sync
     turned off, is changed.
     """
-    wanted = columns_of(job)
-    if row["paused_by"] == SYNC:
-        wanted |= {"paused_at": None, "paused_by": None, "paused_note": None}
-    elif job.enabled:
-        del wanted["enabled"]
+    wanted = _columns_of(job)
+    if row["paused_by"] in {SYNC, CONFIG}:
+        wanted |= {"paused_at": None, "paused_note": None}
+    elif job.enabled or not row["enabled"]:
+        del wanted["enabled"], wanted["paused_by"]
     return {name: value for name, value in wanted.items() if row[name] != value}
 
 
@@ -58,7 +60,7 @@ def add(conn: Connection, new: Sequence[Job], source: str) -> None:
     """
     for page in _pages(new):
         insert_rows(
-            conn, jobs, [{"name": job.name, "source": source, **columns_of(job)} for job in page]
+            conn, jobs, [{"name": job.name, "source": source, **_columns_of(job)} for job in page]
         )
 
 
@@ -81,10 +83,15 @@ def purge(conn: Connection, source: str, now: datetime) -> int:
     retired = sa.and_(
         jobs.c.source == source,
         jobs.c.paused_by == SYNC,
+        ~jobs.c.enabled,
         jobs.c.paused_at < now - _KEPT_FOR,
         ~still_open,
     )
     return int(conn.execute(sa.delete(jobs).where(retired)).rowcount)
+
+
+def _columns_of(job: Job) -> dict[str, Any]:
+    return columns_of(job) | {"paused_by": None if job.enabled else CONFIG}
 
 
 def _pages(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

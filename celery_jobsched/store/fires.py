@@ -88,7 +88,7 @@ def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> l
     query = (
         sa.select(fires)
         .where(fires.c.ready_at <= now)
-        .order_by(fires.c.ready_at)
+        .order_by(fires.c.ready_at, fires.c.id)
         .limit(limit)
         .with_for_update(skip_locked=skips_locked(conn))
     )

@@ -6,6 +6,7 @@ A row is read by itself: what cannot be read spoils its own row, never the page.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace as replaced
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,18 +93,31 @@ def by_id(conn: Connection, ids: Iterable[int], zone_name: str) -> dict[int, Job
     return {row["id"]: _read_or_error(row, zone_name) for row in rows}
 
 
-def find(conn: Connection, name: str, zone_name: str, for_update: bool = False) -> Job:
-    """The job of that name; *for_update* keeps others from changing it meanwhile.
+def find(conn: Connection, name: str, zone_name: str) -> Job:
+    """The job of that name, with its description.
 
     Raises:
         JobNotFound: there is none.
         InvalidJob: its row cannot be read.
     """
-    query = sa.select(*ROW).where(jobs.c.name == name)
-    row = conn.execute(query.with_for_update() if for_update else query).mappings().first()
+    query = sa.select(*ROW, jobs.c.description).where(jobs.c.name == name)
+    row = conn.execute(query).mappings().first()
     if row is None:
         raise JobNotFound(f"no job {name!r}")
-    return read_row(row, zone_name)
+    return replaced(read_row(row, zone_name), description=row["description"])
+
+
+def definition_of(conn: Connection, name: str) -> dict[str, Any]:
+    """What the row of that name says, as it stands there, and nobody else changes meanwhile.
+
+    Raises:
+        JobNotFound: there is none.
+    """
+    query = sa.select(*(jobs.c[column] for column in COLUMNS)).where(jobs.c.name == name)
+    row = conn.execute(query.with_for_update()).mappings().first()
+    if row is None:
+        raise JobNotFound(f"no job {name!r}")
+    return dict(row)
 
 
 def has(conn: Connection, name: str) -> bool:

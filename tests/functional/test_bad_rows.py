@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,9 @@ BAD = {
     "no instant": Bad("once", {"once": "'someday'"}, "once = NULL, every = 'second'"),
     "nothing that says when": Bad("every", {}, "every = '1 second'"),
     "at alone": Bad("at", {"cron": "'* * * * *'", "at": "'15:30'"}, "at = NULL, every = 'second'"),
-    "at not finer": Bad("at", {"every": "'1 hour'", "at": "'15:30'"}, "at = NULL, every = 'second'"),
+    "at not finer": Bad(
+        "at", {"every": "'1 hour'", "at": "'15:30'"}, "at = NULL, every = 'second'"
+    ),
     "unknown zone": Bad("timezone", {**EVERY, "timezone": "'Mars/Olympus'"}, "timezone = NULL"),
     "ends first": Bad("ends_at", {**EVERY, "starts_at": FAR, "ends_at": NEAR}, "starts_at = NULL"),
     "bad word": Bad("misfire", {**EVERY, "misfire": "'maybe'"}, "misfire = 'skip'"),
@@ -62,9 +64,13 @@ BAD = {
     "kwargs no object": Bad("kwargs", {**EVERY, "kwargs": "'[1]'"}, "kwargs = NULL"),
     "eta is ours": Bad("options", {**EVERY, "options": "'{\"eta\": 1}'"}, "options = '{}'"),
     "broken JSON": Bad("args", {**EVERY, "args": "'[1,'"}, "args = '[1]'", SQLITE),
-    "text for a number": Bad("max_fires", {**EVERY, "max_fires": "'many'"}, "max_fires = 9", SQLITE),
+    "text for a number": Bad(
+        "max_fires", {**EVERY, "max_fires": "'many'"}, "max_fires = 9", SQLITE
+    ),
     "text for seconds": Bad("jitter", {**EVERY, "jitter": "'soon'"}, "jitter = 0", SQLITE),
-    "text for an instant": Bad("ends_at", {**EVERY, "ends_at": "'never'"}, "ends_at = NULL", SQLITE),
+    "text for an instant": Bad(
+        "ends_at", {**EVERY, "ends_at": "'never'"}, "ends_at = NULL", SQLITE
+    ),
     "text for the past": Bad(
         "created_at", {**EVERY, "created_at": "'long ago'"}, f"created_at = {NEAR}", SQLITE
     ),
@@ -78,13 +84,142 @@ class Desk:
     run: Callable[[str], str]
     tables: Tables
 
+    def taken(self) -> dict[str, Bad]:
+        """The bad rows that this database takes."""
+        return {name: bad for name, bad in BAD.items() if self.kind in bad.at}
+
     def insert(self, name: str, columns: dict[str, str]) -> None:
-        names, values = ("".join(f", {each}" for each in part) for part in zip(*columns.items()))
-        self.run(
-            f"INSERT INTO jobsched_jobs (name, task{names}) VALUES ('{name}', 'proj.note'{values})"
-        )
+        given = {"name": f"'{name}'", "task": "'proj.note'", **columns}
+        names, values = ", ".join(given), ", ".join(given.values())
+        self.run(f"INSERT INTO jobsched_jobs ({names}) VALUES ({values})")
+
+    def errors(self) -> dict[str, str]:
+        """What is written in the column `error`, by job."""
+        return {name: row.error for name, row in self.tables.jobs().items() if row.error}
+
+    def fired(self) -> set[str]:
+        return {fire.job_name for fire in self.tables.fires()}
 
     def wait_for_steady(self, count: int) -> None:
         """Wait for so many more fires of the job that is well."""
         wanted = len(self.tables.fires("steady")) + count
         wait_until(lambda: len(self.tables.fires("steady")) >= wanted, count + 3, self.beat.log)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def desk(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Desk]:
+    folder: Path = tmp_path_factory.mktemp("bad")
+    with fresh_stack(request.param, "redis", folder) as stack:
+        conf = {"jobsched_jobs": {"steady": {"task": "proj.note", "every": "second"}}}
+        with Beat(stack, conf=conf) as beat:
+            tables = Tables(stack)
+            wait_until(lambda: tables.has_any() and tables.jobs(), 10, beat.log)
+            desk = Desk(request.param, beat, sql_client(stack.database_url), tables)
+            for name, bad in desk.taken().items():
+                desk.insert(name, bad.columns)
+            yield desk
+
+
+def test_the_error_of_a_row_names_the_column(desk: Desk) -> None:
+    wait_until(lambda: desk.errors().keys() >= desk.taken().keys(), 5, desk.errors)
+
+    said = {name: error.partition(":")[0] for name, error in desk.errors().items()}
+    assert said == {name: bad.field for name, bad in desk.taken().items()}
+    assert all(": expected " in error and ", got: " in error for error in desk.errors().values())
+
+
+def test_it_is_logged_once_and_nothing_of_it_fires(desk: Desk) -> None:
+    desk.wait_for_steady(2)
+
+    logged = {name: desk.beat.log().count(f"job '{name}': ") for name in desk.taken()}
+    assert logged == dict.fromkeys(desk.taken(), 1)
+    assert {fire.job_name for fire in desk.tables.fires()} == {"steady"}
+    assert all(desk.tables.job(name).next_fire_at is None for name in desk.taken())
+
+
+def test_limits_are_refused_in_words(desk: Desk) -> None:
+    error = desk.tables.job("limit of runs").error
+
+    assert error == "max_concurrency: expected nothing: limits are not part of this release, got: 2"
+
+
+def test_a_bad_row_fires_once_it_is_mended(desk: Desk) -> None:
+    for name, bad in desk.taken().items():
+        desk.run(f"UPDATE jobsched_jobs SET {bad.mended} WHERE name = '{name}'")
+
+    wait_until(lambda: not desk.errors(), 5, desk.errors)
+    wait_until(
+        lambda: desk.fired() >= desk.taken().keys(), 5, lambda: desk.taken().keys() - desk.fired()
+    )
+
+
+def test_a_row_that_is_spoilt_again_stops_again(desk: Desk) -> None:
+    desk.run("UPDATE jobsched_jobs SET every = '15' WHERE name = 'no unit'")
+
+    wait_until(lambda: "no unit" in desk.errors(), 5)
+    count = len(desk.tables.fires("no unit"))
+    desk.wait_for_steady(2)
+    assert len(desk.tables.fires("no unit")) == count
+
+
+def test_the_other_jobs_went_on(desk: Desk) -> None:
+    instants = [fire.fire_at for fire in desk.tables.fires("steady")]
+
+    assert {b - a for a, b in zip(instants, instants[1:], strict=False)} == {SECOND}
+    assert "tick failed" not in desk.beat.log()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "refused_by"),
+    [
+        ("args", "'[1,'", ("postgresql", "mysql")),
+        ("max_fires", "'many'", ("postgresql", "mysql")),
+        ("jitter", "'soon'", ("postgresql", "mysql")),
+        ("ends_at", "'never'", ("postgresql", "mysql")),
+        ("ends_at", "'infinity'", ("postgresql", "mysql")),
+        ("enabled", "'true'", ("sqlite", "mysql")),
+        ("enabled", "NULL", DATABASES),
+        ("task", "NULL", DATABASES),
+    ],
+)
+def test_what_the_database_refuses_by_itself(
+    desk: Desk, column: str, value: str, refused_by: tuple[str, ...]
+) -> None:
+    if desk.kind not in refused_by:
+        pytest.skip(f"{desk.kind} takes it; the beat reads it")
+    columns = {"task": "'proj.note'", "every": "'1 hour'"} | {column: value}
+    names, values = ", ".join(columns), ", ".join(columns.values())
+
+    with pytest.raises(ClientError):
+        desk.run(f"INSERT INTO jobsched_jobs (name, {names}) VALUES ('refused', {values})")
+
+    assert "refused" not in desk.tables.jobs()
+
+
+DECLARED = {
+    "bad cron": ("cron", {"cron": "61 * * * *"}),
+    "no unit": ("every", {"every": "15"}),
+    "not finer": ("at", {"every": "hour", "at": {"hour": 3}}),
+    "unknown zone": ("timezone", {"every": "hour", "timezone": "Mars/Olympus"}),
+    "nothing that says when": ("every", {"args": [1]}),
+    "limit of runs": ("max_concurrency", {"every": "hour", "max_concurrency": 2}),
+    "misspelt": ("'evry'", {"evry": "hour"}),
+}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_bad_declaration_ends_the_beat_before_anything_fires(name: str, tmp_path: Path) -> None:
+    field, definition = DECLARED[name]
+    good = {"task": "proj.note", "every": "second"}
+    bad = {"task": "proj.note", **definition}
+    command = ("beat", "-S", "celery_jobsched.Scheduler", "--pidfile=")
+
+    with fresh_stack("sqlite", "filesystem", tmp_path) as stack:
+        ended = run_celery(stack, *command, conf={"jobsched_jobs": {"good": good, name: bad}})
+        tables = Tables(stack)
+
+        assert ended.returncode != 0
+        told = (ended.stdout + ended.stderr).splitlines()
+        assert any(f"job {name!r}: {field}: expected " in line for line in told), told
+        assert "InvalidJob" in ended.stdout + ended.stderr
+        assert not tables.has_any()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
 
 from tests.processes import run_celery
 from tests.records import Records, settle, ticking
@@ -33,6 +32,12 @@ NOWHERE = {
     "postgresql": "postgresql+psycopg://nobody:secret@127.0.0.1:1/none",
     "mysql": "mysql+pymysql://nobody:secret@127.0.0.1:1/none",
 }
+#: What each database's driver says of a server or a folder that is not there.
+AWAY = {
+    "sqlite": "unable to open database file",
+    "postgresql": 'connection to server at "127.0.0.1", port 1 failed: Connection refused',
+    "mysql": "Can't connect to MySQL server on '127.0.0.1'",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Shown:
 
     table: subprocess.CompletedProcess[str]
     as_json: subprocess.CompletedProcess[str]
-    bare_and_limited: subprocess.CompletedProcess[str]
+    limited: subprocess.CompletedProcess[str]
     rows: dict[str, Any]
 
 
@@ -123,7 +128,7 @@ def test_as_json_it_is_one_array_with_the_soonest_first(shown: Shown) -> None:
 
 
 def test_a_limit_shows_so_many_and_says_how_many_there_are(shown: Shown) -> None:
-    done = shown.bare_and_limited
+    done = shown.limited
 
     assert len(done.stdout.splitlines()) == 1 + 2
     assert done.stderr == "2 of 7 jobs shown\n"
@@ -155,8 +160,7 @@ def test_a_database_that_is_away_is_told_in_words(kind: str, tmp_path: Path) -> 
     done = run_celery(stack_on(NOWHERE[kind], tmp_path), "jobs", "list")
 
     assert (done.returncode, done.stdout) == (69, "")
-    assert make_url(NOWHERE[kind]).host or "unable to open database file" in done.stderr
-    assert len(done.stderr.split()) > 3
+    assert AWAY[kind] in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
 

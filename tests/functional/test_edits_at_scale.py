@@ -1,17 +1,17 @@
-"""100,000 rows inserted, then edited, by one statement each, while ten jobs fire each second.
+"""Many rows inserted, then edited, by one statement each, while ten jobs fire each second.
 
-The figures are in the report as properties: rows planned a second, seconds of the statement, and
-the greatest lag of the ten jobs meanwhile.
+100,000 on PostgreSQL and 30,000 on the others; JOBSCHED_TEST_ROWS says otherwise. The figures are
+in the report as properties: rows planned a second, and the greatest lag of the ten jobs meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +23,8 @@ from tests.tables import Tables
 
 UTC = timezone.utc
 SECOND = timedelta(seconds=1)
-ROWS = 100_000
+ROWS = {"sqlite": 30_000, "postgresql": 100_000, "mysql": 30_000}
+#: How many of them fire each second, until they are edited.
 FAST = 100
 #: What is promised is 10,000 a second on a machine that does nothing else.
 LEAST_PLANNED = 2_000
@@ -42,40 +43,37 @@ class Bulk:
     """A database with a running beat, and its client."""
 
     kind: str
-    run: Callable[[str], str]
+    sql: Callable[[str], str]
     tables: Tables
     report: Callable[[str, object], None]
 
-    def insert(self) -> tuple[float, float]:
-        """Rows of an hour's minute that is not near, and some of each second among them."""
-        far = f"':{(datetime.now(UTC).minute + 30) % 60:02}'"
-        fast = f"n % {ROWS // FAST} = 0"
-        return self._timed(
-            "INSERT INTO jobsched_jobs (name, task, every, at) "
-            f"{_COUNTED[self.kind].format(rows=ROWS)} SELECT {_NAME[self.kind]}, 'proj.note', "
-            f"CASE WHEN {fast} THEN '1 second' ELSE '1 hour' END, "
-            f"CASE WHEN {fast} THEN NULL ELSE {far} END FROM c"
+    @property
+    def rows(self) -> int:
+        return int(os.environ.get("JOBSCHED_TEST_ROWS") or ROWS[self.kind])
+
+    def insert(self, columns: str, values: str, rows: int) -> tuple[float, float]:
+        """Insert *rows* numbered rows; *values* may use n. When it began and ended."""
+        return self.run(
+            f"INSERT INTO jobsched_jobs (name, task, {columns}) "
+            f"{_COUNTED[self.kind].format(rows=rows)} "
+            f"SELECT {_NAME[self.kind]}, 'proj.note', {values} FROM c"
         )
 
-    def edit(self) -> tuple[float, float]:
-        """All of them to one instant a year."""
-        return self._timed(
-            "UPDATE jobsched_jobs SET every = NULL, at = NULL, cron = '0 0 1 1 *' "
-            "WHERE name >= 'bulk ' AND name < 'bulk!'"
-        )
-
-    def _timed(self, sql: str) -> tuple[float, float]:
+    def run(self, sql: str) -> tuple[float, float]:
         began = time.time()
-        self.run(sql)
+        self.sql(sql)
         return began, time.time()
 
-    def planned(self, what: str, since: float) -> float:
-        """Wait until every row is planned; reports how many a second since the commit."""
-        most = ROWS / LEAST_PLANNED
-        wait_until(lambda: not self.tables.has_unplanned(), most, what)
-        took = time.time() - since
-        self.report(f"{what}_planned_per_second", round(ROWS / took))
-        return took
+    def wait_planned(self, what: str, committed: float) -> None:
+        """Wait until every row is planned, and report how many a second that were."""
+        wait_until(lambda: not self.tables.has_unplanned(), self.rows / LEAST_PLANNED, what)
+        self.report(f"{what}s_planned_per_second", round(self.rows / (time.time() - committed)))
+
+    def wait_for_steady(self) -> datetime:
+        """Wait for the next fire of the steady jobs; when that began."""
+        now = datetime.now(UTC)
+        wait_until(lambda: self.tables.fires(STEADY[0])[-1].fire_at > now, 5)
+        return now
 
 
 @pytest.fixture(params=DATABASES)
@@ -88,41 +86,71 @@ def bulk(
         jobs = {name: {"task": "proj.note", "every": "second"} for name in STEADY}
         with Beat(stack, conf={"jobsched_jobs": jobs}) as beat:
             tables = Tables(stack)
-            wait_until(lambda: "Sending due task" in beat.log(), 10, beat.log)
-            run = sql_client(stack.database_url, seconds=60)
-            yield Bulk(request.param, run, tables, record_property)
+            wait_until(lambda: tables.has_any() and tables.fires(STEADY[0]), 10, beat.log)
+            sql = sql_client(stack.database_url, seconds=60)
+            yield Bulk(request.param, sql, tables, record_property)
             assert "ERROR" not in beat.log(), beat.log()
 
 
-def test_many_rows_at_once_are_planned_beside_due_fires(bulk: Bulk) -> None:
-    inserting = bulk.insert()
-    bulk.planned("insert", since=inserting[1])
-    editing = bulk.edit()
-    bulk.planned("edit", since=editing[1])
-    now = datetime.now(UTC)
-    wait_until(lambda: bulk.tables.fires(STEADY[0])[-1].fire_at > now, 3)
+def test_many_rows_are_planned_and_edited_beside_due_fires(bulk: Bulk) -> None:
+    is_fast = f"n % {bulk.rows // FAST} = 0"
+    far = f"':{(datetime.now(UTC).minute + 30) % 60:02}'"
+    every = f"CASE WHEN {is_fast} THEN '1 second' ELSE '1 hour' END"
+    at = f"CASE WHEN {is_fast} THEN NULL ELSE {far} END"
+    change = "SET every = NULL, at = NULL, cron = '0 0 1 1 *'"
+
+    inserting = bulk.insert("every, at", f"{every}, {at}", bulk.rows)
+    bulk.wait_planned("insert", committed=inserting[1])
+    editing = bulk.run(f"UPDATE jobsched_jobs {change} WHERE name >= 'bulk ' AND name < 'bulk!'")
+    bulk.wait_planned("edit", committed=editing[1])
+    now = bulk.wait_for_steady()
 
     fires = bulk.tables.fires("bulk%")
-    assert fires, "the rows of each second fired before the edit"
+    assert len({fire.job_name for fire in fires}) == FAST
     assert max(fire.fire_at for fire in fires).timestamp() <= editing[1]
-    assert {row.next for row in _next(bulk.tables)} == {_new_year(now)}
-    _are_on_time(bulk, [inserting, editing])
+    assert _next_instants(bulk.tables) == {datetime(now.year + 1, 1, 1, tzinfo=UTC)}
+    _were_on_time(bulk, [inserting, editing])
 
 
-def _next(tables: Tables) -> list[SimpleNamespace]:
-    query = "SELECT DISTINCT next_fire_at AS next_at FROM jobsched_jobs WHERE name LIKE 'bulk%'"
-    return [SimpleNamespace(next=row.next_at) for row in tables.rows(query)]
+def test_a_heap_of_new_jobs_does_not_hold_up_the_others(bulk: Bulk) -> None:
+    rows = bulk.rows // 10
+
+    inserting = bulk.insert("every", "'1 hour'", rows)
+
+    wait_until(lambda: len(bulk.tables.fires("bulk%")) >= rows, rows / 500)
+    bulk.wait_for_steady()
+    assert len({fire.job_name for fire in bulk.tables.fires("bulk%")}) == rows
+    _were_on_time(bulk, [inserting])
 
 
-def _new_year(now: datetime) -> datetime:
-    return datetime(now.year + 1, 1, 1, tzinfo=UTC)
+def _next_instants(tables: Tables) -> set[datetime]:
+    query = "SELECT DISTINCT next_fire_at FROM jobsched_jobs WHERE name LIKE 'bulk%'"
+    return {row.next_fire_at for row in tables.rows(query)}
 
 
-def _are_on_time(bulk: Bulk, statements: list[tuple[float, float]]) -> None:
+def _were_on_time(bulk: Bulk, statements: list[tuple[float, float]]) -> None:
+    """No instant of the steady jobs is missing, and none was sent a second late."""
+    fires = bulk.tables.fires("steady%")
+    first = min(fire.fire_at for fire in fires)
     for name in STEADY:
-        fires = bulk.tables.fires(name)
-        at = [fire.fire_at for fire in fires]
-        print(name, len(at), [ (round((f.sent_at-f.fire_at).total_seconds(),2)) for f in fires if f.sent_at], [(a.second) for a in at])
-        gaps = {b - a for a, b in zip(at, at[1:], strict=False)}
-        assert gaps == {SECOND}, name
-    print(statements, [b-a for a,b in statements])
+        instants = [fire.fire_at for fire in fires if fire.job_name == name]
+        assert instants == [first + k * SECOND for k in range(len(instants))], name
+    sent = [fire for fire in fires if fire.state != "pending" and fire.fire_at > first]
+    lags = [
+        fire.sent_at.timestamp() - _could_be_sent_at(bulk, fire.fire_at, statements)
+        for fire in sent
+    ]
+    bulk.report("greatest_lag", round(max(lags), 3))
+    assert max(lags) < 1
+
+
+def _could_be_sent_at(
+    bulk: Bulk, fire_at: datetime, statements: list[tuple[float, float]]
+) -> float:
+    """SQLite and MariaDB hold the others' rows while one statement writes (nearly) all."""
+    instant = fire_at.timestamp()
+    if bulk.kind != "postgresql":
+        for began, ended in statements:
+            if began - 0.1 < instant < ended:
+                return ended
+    return instant

@@ -51,7 +51,7 @@ def _play(stack: Stack) -> Played:
     long_past = began_at.replace(second=0, microsecond=0) - timedelta(minutes=2)
     tables = Tables(stack)
     with Worker(stack), Beat(stack, scheduler=_scheduler(stack), conf=_declared()) as beat:
-        wait_until(lambda: "declared every" in _names(tables), 10, beat.log)
+        wait_until(lambda: tables.has_any() and tables.jobs(), 10, beat.log)
         _insert(stack, long_past)
         wait_until(lambda: _is_enough(stack), 20, lambda: beat.log() + str(runs(stack.runs_file)))
         assert beat.stop().exit_code == 0
@@ -93,13 +93,6 @@ def _insert(stack: Stack, long_past: datetime) -> None:
         "INSERT INTO jobsched_jobs (name, task, cron, created_at) VALUES "
         f"('sql cron of old', 'proj.note', '{long_past:%M %H} * * *', '{hour_ago:%F %T}')"
     )
-
-
-def _names(tables: Tables) -> set[str]:
-    try:
-        return set(tables.jobs())
-    except Exception:  # noqa: BLE001 - the beat makes the tables
-        return set()
 
 
 def _is_enough(stack: Stack) -> bool:

@@ -111,7 +111,8 @@ def test_what_is_taken_over_comes_with_its_job_as_it_is_now(records: Records) ->
     write(records, fire(1, ids["a"]), fire(2, ids["broken"]))
 
     with records.engine.begin() as conn:
-        good, bad = fires.take_ready(conn, NOW + HOUR, 10, "UTC")
+        taken = {each.fire.job_id: each for each in fires.take_ready(conn, NOW + HOUR, 10, "UTC")}
+    good, bad = taken[ids["a"]], taken[ids["broken"]]
 
     assert good.job is not None
     assert (good.job.args, good.problem) == (["now"], None)

@@ -1,0 +1,221 @@
+"""A job as a value: read from a definition, refused in words, asked when it fires."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_jobsched.errors import InvalidJob
+from celery_jobsched.job import DEFINITION, Job
+
+MOMENT = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
+EARLY, MICROSECOND = MOMENT - timedelta(days=3653), timedelta(microseconds=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+instants = st.integers(0, 15 * 365 * 86_400_000_000).map(lambda n: EARLY + n * MICROSECOND)
+triggers = st.sampled_from(
+    [
+        {"every": [3, "hours"], "at": {"minute": 5}},
+        {"every": "1 month", "at": "31 03:00", "month_end": "skip"},
+        {"every": timedelta(minutes=90)},
+        {"cron": "*/5 9-17 * * mon-fri", "dst_gap": "skip", "dst_fold": "both"},
+        {"once": ["2030-12-24 18:00", MOMENT]},
+        {"celery": "crontab 30 7 * * 1"},
+        {"schedule": 30.0},
+        {"cron": "0 0 * * *", "once": "2031-01-01"},
+    ]
+)
+rules = st.fixed_dictionaries(
+    {},
+    optional={
+        "args": st.lists(json, max_size=3),
+        "kwargs": st.dictionaries(texts, json, max_size=3),
+        "options": st.fixed_dictionaries({}, optional={"queue": texts, "priority": st.just(3)}),
+        "labels": st.dictionaries(texts, json, max_size=2),
+        "description": texts,
+        "timezone": st.sampled_from(["Europe/Berlin", "UTC", "Asia/Kolkata"]),
+        "starts_at": instants,
+        "max_fires": st.integers(1, 2**31 - 1),
+        "jitter": st.floats(0, 1e6),
+        "misfire": st.sampled_from(["skip", "once", "all", "ALL"]),
+        "misfire_grace_time": st.floats(0.001, 1e6),
+        "on_end": st.sampled_from(["keep", "delete"]),
+        "enabled": st.booleans() | st.sampled_from(["true", "0"]),
+    },
+)
+
+
+@given(texts.filter(lambda name: len(name) <= 255), triggers, rules)
+def test_a_definition_goes_round(name: str, when: dict[str, Any], more: dict[str, Any]) -> None:
+    job = Job.from_dict(name, {"task": "t", **when, **more})
+
+    again = Job.from_dict(name, job.to_dict())
+
+    assert again == job
+    assert again.to_dict() == job.to_dict()
+    assert set(job.to_dict()) <= set(DEFINITION)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"every": [3, "hour"]}, {"every": "3 hours"}),
+        ({"every": "1 hours"}, {"every": " 1  hour "}),
+        ({"func": "t", "every": "1 day"}, {"task": "t", "every": "1 day"}),
+        ({"every": "1 day", "args": (1, 2)}, {"every": "1 day", "args": "[1, 2]"}),
+        ({"every": "1 day", "enabled": True}, {"every": "1 day"}),
+        ({"every": "1 day", "jitter": None}, {"every": "1 day"}),
+        ({"every": "1 day", "max_fires": "3"}, {"every": "1 day", "max_fires": 3}),
+        ({"every": "1 day", "jitter": MINUTE}, {"every": "1 day", "jitter": 60}),
+        ({"schedule": 30}, {"celery": "schedule 30.0"}),
+        (
+            {"once": "2030-01-01 13:00", "timezone": "Europe/Berlin"},
+            {"once": MOMENT, "timezone": "Europe/Berlin"},
+        ),
+    ],
+)
+def test_python_values_and_the_tables_texts_are_the_same_job(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert Job.from_dict("j", {"task": "t"} | one if "func" not in one else one) == Job.from_dict(
+        "j", {"task": "t"} | other
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "definition"),
+    [
+        ("every", {}),
+        ("every", {"every": "often"}),
+        ("every", {"every": 5}),
+        ("at", {"cron": "* * * * *", "at": "09:00"}),
+        ("at", {"every": "1 hour", "at": "25:00"}),
+        ("cron", {"cron": "61 * * * *"}),
+        ("cron", {"cron": "* * *"}),
+        ("once", {"once": "tomorrow"}),
+        ("timezone", {"every": "1 day", "timezone": "Mars/Olympus"}),
+        ("args", {"every": "1 day", "args": "[1,"}),
+        ("args", {"every": "1 day", "args": {"a": 1}}),
+        ("kwargs", {"every": "1 day", "kwargs": [1]}),
+        ("kwargs", {"every": "1 day", "kwargs": {"x": object()}}),
+        ("args", {"every": "1 day", "args": [float("nan")]}),
+        ("options", {"every": "1 day", "options": {"task_id": "x"}}),
+        ("options", {"every": "1 day", "options": {"eta": "2030-01-01"}}),
+        ("options", {"every": "1 day", "options": {"serializer": "pickle"}}),
+        ("options", {"every": "1 day", "options": {"headers": [1]}}),
+        ("max_fires", {"every": "1 day", "max_fires": 0}),
+        ("max_fires", {"every": "1 day", "max_fires": 1.5}),
+        ("max_fires", {"every": "1 day", "max_fires": True}),
+        ("jitter", {"every": "1 day", "jitter": -1}),
+        ("jitter", {"every": "1 day", "jitter": "soon"}),
+        ("misfire", {"every": "1 day", "misfire": "maybe"}),
+        ("enabled", {"every": "1 day", "enabled": "perhaps"}),
+        ("starts_at", {"every": "1 day", "starts_at": "soon"}),
+        ("ends_at", {"every": "1 day", "starts_at": MOMENT, "ends_at": MOMENT - DAY}),
+        ("max_concurrency", {"every": "1 day", "max_concurrency": 1}),
+        ("only_during", {"every": "1 day", "only_during": "mon-fri"}),
+        ("keyword", {"keyword": "closed"}),
+    ],
+)
+def test_what_cannot_be_read_names_job_field_and_value(
+    field: str, definition: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        Job.from_dict("the job", {"task": "t", **definition})
+
+    error = refused.value
+    assert (error.job, error.field) == ("the job", field)
+    assert str(error).startswith(f"job 'the job': {field}: expected ")
+    assert ", got: " in str(error)
+    if field in definition and field != "ends_at":
+        assert error.value == definition[field]
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(InvalidJob, match="no such field; did you mean 'timezone'") as refused:
+        Job.from_dict("j", {"task": "t", "every": "1 day", "time_zone": "UTC"})
+
+    assert "time_zone" in refused.value.field
+
+
+def test_one_field_under_two_spellings_is_refused() -> None:
+    with pytest.raises(InvalidJob, match="one value, not one as 'task' and one as 'func'"):
+        Job.from_dict("j", {"task": "t", "func": "u", "every": "1 day"})
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 256, 3, None])
+def test_a_name_is_a_line_of_text(name: Any) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        Job.from_dict(name, {"task": "t", "every": "1 day"})
+
+    assert refused.value.field == "name"
+
+
+@pytest.mark.parametrize("task", [None, "", 7])
+def test_a_job_without_a_task_is_refused(task: Any) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        Job.from_dict("j", {"task": task, "every": "1 day"})
+
+    assert refused.value.field == "task"
+
+
+def test_a_long_value_is_shown_shortened() -> None:
+    with pytest.raises(InvalidJob) as refused:
+        Job.from_dict("j", {"task": "t", "cron": "x" * 100_000})
+
+    assert len(str(refused.value)) < 1000
+
+
+def test_upcoming_of_an_unsaved_job_is_as_though_made_then() -> None:
+    job = Job.from_dict("j", {"task": "t", "every": "20 minutes"})
+
+    assert job.upcoming(MOMENT, 3) == [MOMENT + k * 20 * MINUTE for k in (1, 2, 3)]
+
+
+def test_upcoming_stays_within_the_bounds_of_the_job() -> None:
+    bounds = {"starts_at": MOMENT + HOUR, "ends_at": MOMENT + 3 * HOUR}
+    job = Job.from_dict("j", {"task": "t", "every": "1 hour", **bounds})
+
+    inside = [MOMENT + k * HOUR for k in (1, 2, 3)]
+    assert job.upcoming(MOMENT - DAY, 9) == inside
+    assert job.previous(MOMENT + DAY, 9) == inside[::-1]
+    assert job.upcoming(MOMENT + 3 * HOUR, 9) == job.previous(MOMENT + HOUR, 9) == []
+
+
+@given(triggers, instants, st.integers(1, 5))
+def test_previous_mirrors_upcoming(when: dict[str, Any], after: datetime, count: int) -> None:
+    job = Job.from_dict("j", {"task": "t", "starts_at": "2020-01-01", **when})
+
+    ahead = job.upcoming(after, count)
+
+    assert ahead == sorted(set(ahead))
+    assert all(each > after and each.utcoffset() == timedelta(0) for each in ahead)
+    if ahead:
+        back = job.previous(ahead[-1] + MICROSECOND, len(ahead))
+        assert back == ahead[::-1]
+
+
+def test_several_triggers_fire_when_any_does_and_once_together() -> None:
+    both = {"cron": "0 * * * *", "once": "2030-01-01 12:30, 2030-01-01 13:00"}
+    job = Job.from_dict("j", {"task": "t", **both})
+
+    assert job.upcoming(MOMENT, 3) == [MOMENT + k * MINUTE for k in (30, 60, 120)]
+
+
+def test_local_times_are_those_of_the_jobs_zone_else_of_the_application() -> None:
+    nine = {"task": "t", "cron": "0 9 * * *"}
+    of_the_app = Job.from_dict("j", nine, "Asia/Kolkata")
+    its_own = Job.from_dict("j", nine | {"timezone": "America/New_York"}, "Asia/Kolkata")
+
+    assert of_the_app.upcoming(MOMENT, 1) == [datetime(2030, 1, 2, 3, 30, tzinfo=timezone.utc)]
+    assert its_own.upcoming(MOMENT, 1) == [datetime(2030, 1, 1, 14, 0, tzinfo=timezone.utc)]
