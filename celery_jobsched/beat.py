@@ -127,10 +127,11 @@ class Scheduler(CeleryScheduler):
         moment = time.monotonic()
         with self.runtime.reading() as conn:
             look = claims.poll(conn)
-        self._upkeep.keep(look)
         if self._upkeep.refused:
+            self._upkeep.keep(look)
             return _REFUSED_PAUSE_S
         worked = [self._take_over(look, moment), self._claim(look, moment), self._plan(look)]
+        self._upkeep.keep(look)
         return 0.0 if any(worked) else self._until_next(look, moment)
 
     def _take_over(self, look: Poll, moment: float) -> bool:

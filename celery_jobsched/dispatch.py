@@ -115,7 +115,7 @@ class Dispatcher:
         if self._unmarked is None:
             return
         outcome, owned_until = self._unmarked
-        again_at = owned_until - OWNED_FOR + timedelta(seconds=self._pause)
+        again_at = owned_until - OWNED_FOR + timedelta(seconds=self._wait_of(outcome))
         with engine.begin() as conn:
             fires.mark_sent(conn, outcome.sent)
             fires.mark_failed(conn, outcome.failed)
@@ -127,7 +127,14 @@ class Dispatcher:
     def _pause(self) -> float:
         return float(min(_FIRST_PAUSE_S * 2 ** max(0, self.failures - 1), _LONGEST_PAUSE_S))
 
+    def _wait_of(self, outcome: Outcome) -> float:
+        """A suspect waits longer than the broker rests: others must get through before it."""
+        suspected = any(id_ in self._suspects for id_ in outcome.unknown)
+        return _LONGEST_PAUSE_S if suspected else self._pause
+
     def _learn(self, outcome: Outcome) -> None:
+        for id_ in outcome.sent if self._suspects else ():
+            self._suspects.pop(id_, None)
         if outcome.trouble is None:
             if outcome.sent:
                 self._delivered += len(outcome.sent)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from .clock import UTC, zone
 from .errors import InvalidJob, InvalidSetting
 from .settings import Settings
-from .store.engine import READ, make_engine, safe_url
+from .store.engine import READ, backend_of, make_engine, safe_url
 
 
 def now() -> datetime:
@@ -37,7 +37,9 @@ class Runtime:
         Raises:
             InvalidSetting: names the option.
         """
-        return Settings.from_conf(self.app.conf)
+        settings = Settings.from_conf(self.app.conf)
+        backend_of(settings.database_url)
+        return settings
 
     @cached_property
     def zone_name(self) -> str:

@@ -105,7 +105,7 @@ def claim_due(
             plan = decide(job, now, by.catchup_limit)
         except InvalidJob as error:
             _refuse(conn, row, error)
-            claimed.broken.append(error)
+            claimed.broken.append(error.of(row["name"]))
             continue
         if not job.enabled:
             _resume(conn, row)
@@ -136,7 +136,7 @@ def plan_edited(
             job.check()
             updates.append(_replanned(row, job, _plan_of(row, job, since), now))
         except InvalidJob as error:
-            broken.append(error)
+            broken.append(error.of(row["name"]))
             updates.append(_in_error(row, error))
         if row["planned"]:
             edits.append(_edit(row, now))

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.expression import FunctionElement
 
 from ..errors import InvalidSetting
 from .types import Instant
@@ -30,17 +30,29 @@ def make_engine(url: str, timeout: float) -> Engine:
     reconnect and no error.
 
     Raises:
-        InvalidSetting: it is no URL, or of a database that is none of these.
+        InvalidSetting: see :func:`backend_of`.
     """
-    options = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "mariadb": _mysql}
+    return _BACKENDS[backend_of(url)](url, timeout)
+
+
+def backend_of(url: str) -> str:
+    """The kind of database that *url* leads to.
+
+    Raises:
+        InvalidSetting: it is no URL, of a kind that is not known, or its driver is not installed.
+    """
     try:
-        name = make_url(url).get_backend_name()
+        parts = make_url(url)
     except ArgumentError:
-        name = "no URL"
-    if name not in options:
-        known = "sqlite, postgresql, mysql or mariadb"
-        raise InvalidSetting(f"jobsched_database_url: expected a URL of {known}, got: {name}")
-    return options[name](url, timeout)
+        raise InvalidSetting(f"{_WANTED}, got: no URL") from None
+    name = parts.get_backend_name()
+    if name not in _BACKENDS:
+        raise InvalidSetting(f"{_WANTED}, got: {name}")
+    try:
+        parts.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError) as error:
+        raise InvalidSetting(f"{_WANTED} with its driver installed, got: {error}") from None
+    return name
 
 
 def safe_url(url: str) -> str:
@@ -66,7 +78,7 @@ def is_deadlock(error: BaseException) -> bool:
     return bool(arguments) and arguments[0] in {1205, 1213}
 
 
-class database_now(ColumnElement[Any]):  # noqa: N801 - reads as an SQL function
+class database_now(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
     """The database's own clock, at this moment, as an :class:`Instant`."""
 
     type = Instant()
@@ -88,7 +100,7 @@ def _now_mysql(element: Any, compiler: Any, **kw: Any) -> str:
     return "(UTC_TIMESTAMP(6))"
 
 
-class made_now(ColumnElement[Any]):  # noqa: N801 - reads as an SQL function
+class made_now(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
     """When a row is made: on PostgreSQL the transaction's start, so that ``now()`` is not before.
 
     A job inserted with ``once = now()`` would else lie in its own past.
@@ -182,3 +194,7 @@ def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, An
             wanted = gen.send(ready)
     except StopIteration as done:
         return done.value
+
+
+_BACKENDS = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "mariadb": _mysql}
+_WANTED = f"jobsched_database_url: expected a URL of {', '.join(_BACKENDS)}"

@@ -18,11 +18,11 @@ from .. import fields as read
 from ..errors import InvalidJob, JobExistError, JobNotFound
 from ..job import DEFINITION, Job, checked
 from .engine import database_now
-from .tables import DETAILS, RULES, SCHEDULE, jobs, planned_text
+from .tables import RULES, SCHEDULE, details_text, jobs, rules_text, schedule_text
 
-SCHEDULE_TEXT = planned_text(SCHEDULE)
-RULES_TEXT = planned_text(RULES)
-DETAILS_TEXT = planned_text(DETAILS)
+SCHEDULE_TEXT = schedule_text()
+RULES_TEXT = rules_text()
+DETAILS_TEXT = details_text()
 
 #: ``planned`` of a row that is to be planned anew though nobody edited it.
 WOKEN = ""
@@ -73,11 +73,11 @@ def read_row(row: RowMapping, zone_name: str) -> Job:
             labels=_or(row, "labels", read.json_object, dict),
             id=row["id"],
             version=row["version"],
-            created_at=row["created_at"],
-            next_fire_at=row["next_fire_at"],
-            last_fire_at=row["last_fire_at"],
-            fire_count=row["fire_count"],
-            paused_until=row["paused_until"] and read.instant("paused_until", row["paused_until"]),
+            created_at=_instant(row, "created_at"),
+            next_fire_at=_instant(row, "next_fire_at"),
+            last_fire_at=_instant(row, "last_fire_at"),
+            fire_count=_whole(row, "fire_count"),
+            paused_until=_instant(row, "paused_until"),
             default_timezone=zone_name,
             **{
                 name: value for name, value in checked(columns, zone_name).items() if name != "task"
@@ -222,6 +222,19 @@ def _lies_ahead() -> Any:
 
 def _or(row: RowMapping, name: str, reader: Any, empty: Any) -> Any:
     return empty() if row[name] is None else reader(name, row[name])
+
+
+def _instant(row: RowMapping, name: str) -> Any:
+    """An instant of the row; SQLite keeps whatever text was written there."""
+    value = row[name]
+    return read.instant(name, value) if isinstance(value, str) else value
+
+
+def _whole(row: RowMapping, name: str) -> Any:
+    """A number of the row; SQLite keeps whatever text was written there."""
+    if not isinstance(row[name], int):
+        raise InvalidJob(name, row[name], "a whole number")
+    return row[name]
 
 
 def _read_or_error(row: RowMapping, zone_name: str) -> Job | InvalidJob:

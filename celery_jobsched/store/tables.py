@@ -7,13 +7,14 @@ it is due. The database computes it, so that an edit by any tool counts, bulk SQ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.expression import FunctionElement
 
 from ..clock import UTC
 from .engine import made_now
@@ -71,19 +72,48 @@ RULES = {
 DETAILS = {"task": "text", "args": "json", "kwargs": "json", "options": "json", "labels": "json"}
 
 
-class planned_text(ColumnElement[Any]):  # noqa: N801 - reads as an SQL function
-    """The given columns of a row as one text, a line ``name=value`` each; nulls are left out."""
+class planned_text(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
+    """Some columns of a row as one text, a line ``name=value`` each; nulls are left out.
+
+    Which columns is said by the class, not by the object: so SQLAlchemy compiles each query once.
+    """
 
     type = sa.Text()
-    inherit_cache = False
+    inherit_cache = True
+    kinds: Mapping[str, str]
 
-    def __init__(self, columns: dict[str, str]) -> None:
-        self.columns = columns
+
+class schedule_text(planned_text):  # noqa: N801
+    """What says when."""
+
+    inherit_cache = True
+    kinds = SCHEDULE
+
+
+class rules_text(planned_text):  # noqa: N801
+    """What else planning reads."""
+
+    inherit_cache = True
+    kinds = RULES
+
+
+class details_text(planned_text):  # noqa: N801
+    """What is compared as well while a row is in error."""
+
+    inherit_cache = True
+    kinds = DETAILS
+
+
+class whole_text(planned_text):  # noqa: N801
+    """All that planning reads: what ``planned`` holds."""
+
+    inherit_cache = True
+    kinds = SCHEDULE | RULES
 
 
 @compiles(planned_text)
 def _planned_sqlite(element: planned_text, compiler: Any, **kw: Any) -> str:
-    lines = (f"COALESCE('{name}=' || {name} || char(10), '')" for name in element.columns)
+    lines = (f"COALESCE('{name}=' || {name} || char(10), '')" for name in element.kinds)
     return "(" + " || ".join(lines) + ")"
 
 
@@ -93,18 +123,18 @@ def _planned_postgresql(element: planned_text, compiler: Any, **kw: Any) -> str:
     forms = {"instant": "extract(epoch from {0})::text", "text": "{0}"}
     lines = (
         f"COALESCE('{name}=' || {forms.get(kind, '{0}::text').format(name)} || E'\\n', '')"
-        for name, kind in element.columns.items()
+        for name, kind in element.kinds.items()
     )
     return "(" + " || ".join(lines) + ")"
 
 
 @compiles(planned_text, "mysql", "mariadb")
 def _planned_mysql(element: planned_text, compiler: Any, **kw: Any) -> str:
-    lines = (f"COALESCE(CONCAT('{name}=', `{name}`, '\\n'), '')" for name in element.columns)
+    lines = (f"COALESCE(CONCAT('{name}=', `{name}`, '\\n'), '')" for name in element.kinds)
     return "CONCAT(" + ", ".join(lines) + ")"
 
 
-class wake_at_of_row(ColumnElement[Any]):  # noqa: N801 - reads as an SQL function
+class wake_at_of_row(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
     """When the row wants to be looked at; see the module's docstring."""
 
     type = Instant()
@@ -117,8 +147,8 @@ def _wake_at(element: wake_at_of_row, compiler: Any, **kw: Any) -> str:
         "sqlite": ("'1970-01-01 00:00:00.000000'", "replace(paused_until, 'T', ' ')"),
         "postgresql": ("TIMESTAMP '1970-01-01 00:00:00'", "paused_until"),
     }.get(compiler.dialect.name, ("TIMESTAMP'1970-01-01 00:00:00'", "paused_until"))
-    schedule = compiler.process(planned_text(SCHEDULE | RULES))
-    details = compiler.process(planned_text(DETAILS))
+    schedule = compiler.process(whole_text())
+    details = compiler.process(details_text())
     whole = {
         "mysql": f"CONCAT({schedule}, CASE WHEN error IS NULL THEN '' ELSE {details} END)",
         "mariadb": f"CONCAT({schedule}, CASE WHEN error IS NULL THEN '' ELSE {details} END)",

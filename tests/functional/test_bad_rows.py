@@ -5,9 +5,11 @@ One beat a database, which all tests of this file share.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.tables import Tables
 UTC = timezone.utc
 SECOND = timedelta(seconds=1)
 FAR = "'2099-01-01 00:00:00'"
+PAST = "'2026-01-01 00:00:00'"
 NEAR = "'2098-01-01 00:00:00'"
 
 
@@ -72,8 +75,29 @@ BAD = {
         "ends_at", {**EVERY, "ends_at": "'never'"}, "ends_at = NULL", SQLITE
     ),
     "text for the past": Bad(
-        "created_at", {**EVERY, "created_at": "'long ago'"}, f"created_at = {NEAR}", SQLITE
+        "created_at",
+        {**EVERY, "created_at": "'long ago'"},
+        f"created_at = {PAST}, misfire = 'once'",
+        SQLITE,
     ),
+    "text for the count": Bad(
+        "fire_count",
+        {**EVERY, "fire_count": "'many'"},
+        "fire_count = 0, misfire = 'once'",
+        SQLITE,
+    ),
+}
+
+#: A column and its value, and the databases that refuse it by a type or a constraint.
+REFUSED = {
+    ("args", "'[1,'"): ("postgresql", "mysql"),
+    ("max_fires", "'many'"): ("postgresql", "mysql"),
+    ("jitter", "'soon'"): ("postgresql", "mysql"),
+    ("ends_at", "'never'"): ("postgresql", "mysql"),
+    ("ends_at", "'infinity'"): ("postgresql", "mysql"),
+    ("enabled", "'true'"): ("sqlite", "mysql"),
+    ("enabled", "NULL"): DATABASES,
+    ("task", "NULL"): DATABASES,
 }
 
 
@@ -165,37 +189,23 @@ def test_a_row_that_is_spoilt_again_stops_again(desk: Desk) -> None:
 def test_the_other_jobs_went_on(desk: Desk) -> None:
     instants = [fire.fire_at for fire in desk.tables.fires("steady")]
 
-    assert {b - a for a, b in zip(instants, instants[1:], strict=False)} == {SECOND}
+    assert {b - a for a, b in pairwise(instants)} == {SECOND}
     assert "tick failed" not in desk.beat.log()
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "refused_by"),
-    [
-        ("args", "'[1,'", ("postgresql", "mysql")),
-        ("max_fires", "'many'", ("postgresql", "mysql")),
-        ("jitter", "'soon'", ("postgresql", "mysql")),
-        ("ends_at", "'never'", ("postgresql", "mysql")),
-        ("ends_at", "'infinity'", ("postgresql", "mysql")),
-        ("enabled", "'true'", ("sqlite", "mysql")),
-        ("enabled", "NULL", DATABASES),
-        ("task", "NULL", DATABASES),
-    ],
-)
-def test_what_the_database_refuses_by_itself(
-    desk: Desk, column: str, value: str, refused_by: tuple[str, ...]
-) -> None:
-    if desk.kind not in refused_by:
-        pytest.skip(f"{desk.kind} takes it; the beat reads it")
-    columns = {"task": "'proj.note'", "every": "'1 hour'"} | {column: value}
-    names, values = ", ".join(columns), ", ".join(columns.values())
+def test_what_a_database_refuses_by_itself_never_gets_in(desk: Desk) -> None:
+    for column, value in [each for each, by in REFUSED.items() if desk.kind in by]:
+        columns = {"task": "'proj.note'", **EVERY, column: value}
+        names, values = ", ".join(columns), ", ".join(columns.values())
 
-    with pytest.raises(ClientError):
-        desk.run(f"INSERT INTO jobsched_jobs (name, {names}) VALUES ('refused', {values})")
+        with pytest.raises(ClientError):
+            desk.run(f"INSERT INTO jobsched_jobs (name, {names}) VALUES ('refused', {values})")
 
     assert "refused" not in desk.tables.jobs()
 
 
+#: InvalidJob, or the kind of it that ends an interval which could fail to advance.
+ERRORS = re.compile(r"celery_jobsched\.errors\.(InvalidJob|NextFireTimeError)")
 DECLARED = {
     "bad cron": ("cron", {"cron": "61 * * * *"}),
     "no unit": ("every", {"every": "15"}),
@@ -219,7 +229,6 @@ def test_a_bad_declaration_ends_the_beat_before_anything_fires(name: str, tmp_pa
         tables = Tables(stack)
 
         assert ended.returncode != 0
-        told = (ended.stdout + ended.stderr).splitlines()
-        assert any(f"job {name!r}: {field}: expected " in line for line in told), told
-        assert "InvalidJob" in ended.stdout + ended.stderr
+        assert f"job {name!r}: {field}: expected " in ended.stderr, ended.stderr
+        assert ERRORS.search(ended.stderr), ended.stderr
         assert not tables.has_any()

@@ -36,8 +36,8 @@ def records(sqlite_url: str) -> Iterator[Records]:
 def app_of(records: Records, jobs: dict[str, Any] | None = None, **conf: Any) -> Celery:
     """An application that declares *jobs*; nothing is ever published by it."""
     app = Celery("proj", broker="memory://", set_as_current=False)
-    app.conf.update(jobsched_database_url=str(records.engine.url), result_expires=None, **conf)
-    app.conf.jobsched_jobs = jobs or {}
+    conf |= {"jobsched_database_url": str(records.engine.url), "jobsched_jobs": jobs or {}}
+    app.conf.update(result_expires=None, **conf)
     return app
 
 
@@ -71,30 +71,26 @@ def by_old_names(app: Celery, conf: dict[str, Any], *_: Any) -> None:
 
 
 def by_namespace(app: Celery, conf: dict[str, Any], *_: Any) -> None:
-    named = {f"CELERY_{name.upper()}": value for name, value in conf.items()}
-    app.config_from_object(SimpleNamespace(**named), namespace="CELERY")
+    app.config_from_object({f"CELERY_{k.upper()}": v for k, v in conf.items()}, namespace="CELERY")
 
 
 def by_lower_namespace(app: Celery, conf: dict[str, Any], *_: Any) -> None:
-    named = {f"celery_{name}": value for name, value in conf.items()}
-    app.config_from_object(SimpleNamespace(**named), namespace="celery")
+    app.config_from_object({f"celery_{k}": v for k, v in conf.items()}, namespace="celery")
 
 
 def by_module(
     app: Celery, conf: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    lines = [f"{name} = {value!r}" for name, value in conf.items()]
-    (folder / "conf_of_this_test.py").write_text("\n".join(lines))
+    lines = "\n".join(f"{name} = {value!r}" for name, value in conf.items())
+    (folder / "conf_of_this_test.py").write_text(lines)
     monkeypatch.syspath_prepend(folder)
     app.config_from_object("conf_of_this_test")
 
 
-STYLES = [
-    by_attribute, by_dict, by_object, by_old_names, by_namespace, by_lower_namespace, by_module,
-]  # fmt: skip
+STYLES = [by_attribute, by_dict, by_object, by_module, by_old_names, by_namespace]
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.__name__)
+@pytest.mark.parametrize("style", [*STYLES, by_lower_namespace], ids=lambda style: style.__name__)
 def test_jobs_are_declared_by_every_style_of_configuration(
     style: Style, records: Records, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -233,9 +229,7 @@ def test_a_change_is_written_and_keeps_the_next_fire_unless_the_schedule_changed
     assert (rows["same"]["version"], rows["same"]["next_fire_at"]) == (0, ahead)
 
 
-def test_what_is_no_longer_declared_is_disabled_then_purged_and_comes_back(
-    records: Records,
-) -> None:
+def test_what_is_not_declared_any_more_is_disabled_then_purged(records: Records) -> None:
     declare(records, kept=HOURLY, gone=HOURLY, back=HOURLY, wanted=HOURLY)
     declare(records, kept=HOURLY)
     retired = records.job("gone")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_a_job_of_each_second_leaves_out_none(played: Played, job: str) -> None:
     instants = played.instants(job)
 
     assert len(instants) >= 4
-    assert {b - a for a, b in zip(instants, instants[1:], strict=False)} == {SECOND}
+    assert {b - a for a, b in pairwise(instants)} == {SECOND}
 
 
 def test_a_minute_with_a_second_fires_at_that_second(played: Played) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import sqlalchemy as sa
 from kombu import Connection, Queue
 
+from celery_jobsched.store import tables
 from tests.collector import Collector, Message
 from tests.processes import Beat, wait_until
 from tests.proxy import Proxy
@@ -174,6 +176,27 @@ def test_a_beat_that_starts_without_database_and_broker_comes_up_when_they_come(
             beat.stop()
 
         check_records(records, all_messages(stack, collector))
+
+
+def test_a_message_that_rabbitmq_refuses_fails_alone(tmp_path: Path) -> None:
+    with (
+        fresh_stack("sqlite", "rabbitmq", tmp_path, **IMPATIENT) as stack,
+        Records(stack.database_url) as records,
+    ):
+        with Beat(stack) as beat:
+            wait_for_more(records, beat)
+            nowhere = '{"exchange": "jobsched_nowhere", "routing_key": "x"}'
+            once = datetime.now().astimezone().isoformat()
+            jobs = {**{f"good {n}": None for n in range(10)}, "poison": nowhere}
+            rows = [{"name": n, "task": "t", "once": once, "options": o} for n, o in jobs.items()]
+            records.run(sa.insert(tables.jobs), rows)
+            wait_until(lambda: records.fires("poison", "failed"), 30, beat.log)
+            wait_for_more(records, beat)
+            beat.stop()
+
+        assert "NOT_FOUND" in records.fires("poison")[0]["error"]
+        assert records.fires(None, "failed") == records.fires("poison")
+        check_records(records, all_messages(stack, None))
 
 
 def suffer(beat: Beat, proxy: Proxy, records: Records, trouble: str, back: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_a_paused_row_wakes_by_itself(desk: Desk) -> None:
 def test_nothing_of_all_that_disturbed_the_others(desk: Desk) -> None:
     instants = desk.instants("steady")
 
-    assert {b - a for a, b in zip(instants, instants[1:], strict=False)} == {SECOND}
+    assert {b - a for a, b in pairwise(instants)} == {SECOND}
 
 
 def _messages(desk: Desk, job: str) -> list[Any]:

@@ -11,11 +11,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.clients import sql_client
 from tests.collector import Collector, Message
 from tests.processes import Beat, wait_until
 from tests.services import DATABASES
@@ -119,7 +122,7 @@ def test_nothing_was_missed_or_is_left_pending(played: Played) -> None:
 def test_the_other_beat_goes_on_without_a_gap(played: Played) -> None:
     at = sorted(message.at for message in played.messages)
 
-    gaps = [b - a for a, b in zip(at, at[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(at)]
 
     assert max(gaps) < 2, max(gaps)
 
@@ -139,3 +142,32 @@ def test_what_comes_twice_is_of_the_dead_beat_with_the_same_id(played: Played) -
         for message in played.messages
         if len(ids[message.job, message.fire_at]) > 1
     )
+
+
+SLOW_MARK = """
+CREATE FUNCTION slowly() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(2); RETURN NEW; END'
+LANGUAGE plpgsql;
+CREATE TRIGGER slow_mark BEFORE UPDATE ON jobsched_fires FOR EACH ROW
+WHEN (NEW.state = 'sent' AND NEW.publishes = 1) EXECUTE FUNCTION slowly();
+INSERT INTO jobsched_jobs (name, task, once) VALUES ('only', 'proj.note', now());
+"""
+
+
+def test_a_fire_whose_beat_died_before_marking_it_comes_again_with_its_id(tmp_path: Path) -> None:
+    with fresh_stack("postgresql", "redis", tmp_path) as stack, Collector(stack) as collector:
+        tables = Tables(stack)
+        with Beat(stack) as dying:
+            wait_until(tables.has_any, 10, dying.log)
+            sql_client(stack.database_url)(SLOW_MARK)
+            collector.wait_for(1, 5)
+            dying.kill()
+        (pending,) = tables.fires()
+
+        with Beat(stack) as beat:
+            first, second = collector.wait_for(2, 10)
+            wait_until(lambda: tables.fires()[0].state == "sent", 5, beat.log)
+
+    assert (pending.state, pending.publishes) == ("pending", 1)
+    assert first.id == second.id == pending.id
+    assert [message.fire["n"] for message in (first, second)] == [1, 2]
+    assert first.fire["token"] != second.fire["token"]
