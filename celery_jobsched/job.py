@@ -240,6 +240,11 @@ _TICK = timedelta(microseconds=1)
 _FIXED_ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)
 
 
+def by_column(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition with older spellings of its keys as the columns they mean."""
+    return {SPELLINGS.get(key, key): value for key, value in definition.items()}
+
+
 def _named(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The definition's values by column name; nulls are left out, unknown keys refused."""
     if not isinstance(definition, Mapping):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .job import Job
+from .job import Job, by_column
 from .runtime import Runtime
 from .store import jobs, schema
 
@@ -50,7 +50,7 @@ class Jobs:
             InvalidJob: the definition that would come of it cannot be read.
         """
         with self.runtime.engine.begin() as conn:
-            definition = jobs.definition_of(conn, name) | changes
+            definition = jobs.definition_of(conn, name) | by_column(changes)
             job = Job.from_dict(name, definition, self.runtime.zone_name)
             jobs.replace(conn, job)
         return job

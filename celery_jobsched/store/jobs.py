@@ -27,10 +27,11 @@ DETAILS_TEXT = details_text()
 #: ``planned`` of a row that is to be planned anew though nobody edited it.
 WOKEN = ""
 
-#: What a definition may set in a row.
-COLUMNS = tuple(name for name in DEFINITION if name in jobs.c)
-_JSON = ("args", "kwargs", "options", "labels")
 _RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
+
+#: What a definition may set in a row, columns whose rooms are not built yet among them.
+COLUMNS = tuple(dict.fromkeys((*DEFINITION, *_RULES)))
+_JSON = ("args", "kwargs", "options", "labels")
 _STATE = (
     "id",
     "name",
@@ -175,8 +176,8 @@ def delete(conn: Connection, name: str) -> None:
 
 
 def columns_of(job: Job) -> dict[str, Any]:
-    """The columns that hold the job's definition; JSON as its text, empty ones as null."""
-    values = {name: getattr(job, name) for name in COLUMNS}
+    """The columns of the job's definition, all of them; JSON as its text, empty ones as null."""
+    values = {name: getattr(job, name, None) for name in COLUMNS}
     return values | {name: read.to_json(values[name]) if values[name] else None for name in _JSON}
 
 
