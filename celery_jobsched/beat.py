@@ -28,7 +28,7 @@ from .settings import unknown_options
 from .store import claims, fires
 from .store.claims import Claimant, Claimed, Poll
 from .store.engine import is_deadlock
-from .store.tables import EDITED
+from .store.planned import EDITED
 from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -150,8 +150,7 @@ class Scheduler(CeleryScheduler):
 
     def _claim(self, look: Poll, moment: float) -> bool:
         """Claim a page of what is due and deliver it."""
-        due = look.next_wake_at is not None and look.next_wake_at <= look.now
-        if not due or not self._dispatcher.may_claim():
+        if not look.is_due or not self._dispatcher.may_claim():
             return False
         if time.monotonic() - moment > _FRESH_S:
             return True

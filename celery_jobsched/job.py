@@ -6,18 +6,18 @@ fire does, who may claim it and where it is kept is not known here.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta, tzinfo
-from functools import cached_property, lru_cache
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import UTC, zone
+from .clock import TICK, UTC, zone
+from .definition import named, read_values
 from .errors import InvalidJob, shown
 from .triggers import AnyOf, Trigger
-from .triggers.celery import parse_celery, to_text
+from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
@@ -25,42 +25,6 @@ from .triggers.once import Once, parse_once
 #: The columns that say when; a job needs one of them.
 TRIGGERS = ("every", "cron", "once", "rrule", "celery", "keyword", "custom")
 
-#: Spellings of older schedulers, read as the columns they mean.
-SPELLINGS = {"func": "task", "concurrence_n": "max_concurrency", "schedule": "celery"}
-
-_READERS: dict[str, read.Reader] = {
-    "task": read.text(255),
-    "args": read.json_list,
-    "kwargs": read.json_object,
-    "options": read.options,
-    "labels": read.json_object,
-    "description": read.long_text,
-    "starts_at": read.instant,
-    "ends_at": read.instant,
-    "max_fires": read.whole(1),
-    "jitter": read.seconds(0),
-    "misfire": read.word("skip", "once", "all"),
-    "misfire_grace_time": read.seconds(0.001),
-    "overlap": read.word("skip", "wait", "latest", "replace"),
-    "lease": read.seconds(1),
-    "month_end": read.word("clamp", "skip"),
-    "dst_gap": read.word("run", "skip"),
-    "dst_fold": read.word("first", "both"),
-    "on_end": read.word("keep", "delete"),
-    "enabled": read.flag,
-    "timezone": read.timezone_name,
-    "max_concurrency": read.later("limits"),
-    "concurrency_key": read.later("limits"),
-    "max_failures": read.later("reports of workers"),
-    "on_success": read.later("reports of workers"),
-    "on_failure": read.later("reports of workers"),
-    "only_during": read.later("calendars"),
-    "not_during": read.later("calendars"),
-    "on_excluded": read.later("calendars"),
-    "rrule": read.later("recurrence rules"),
-    "keyword": read.later("keywords"),
-    "custom": read.later("custom triggers"),
-}
 _FIRST_YEARS = timedelta(days=3660)
 
 
@@ -122,9 +86,9 @@ class Job:
             raise InvalidJob("name", name, "a text").of(shown(name))
         try:
             read.text(255)("name", name)
-            given = _named(definition)
+            given = named(definition)
             made = cls(
-                name=name, default_timezone=default_timezone, **_read(given, default_timezone)
+                name=name, default_timezone=default_timezone, **read_values(given, default_timezone)
             )
             made.check()
         except InvalidJob as error:
@@ -205,13 +169,13 @@ class Job:
 
     def _next(self, trigger: Trigger, instant: datetime) -> datetime | None:
         if self.starts_at and instant < self.starts_at:
-            instant = self.starts_at - _TICK
+            instant = self.starts_at - TICK
         found = trigger.next_after(instant)
         return None if found is None or (self.ends_at and found > self.ends_at) else found
 
     def _previous(self, trigger: Trigger, instant: datetime) -> datetime | None:
         if self.ends_at and instant > self.ends_at:
-            instant = self.ends_at + _TICK
+            instant = self.ends_at + TICK
         found = trigger.previous_before(instant)
         return None if found is None or (self.starts_at and found < self.starts_at) else found
 
@@ -235,78 +199,4 @@ DEFINITION = tuple(f.name for f in fields(Job) if f.compare and f.name != "name"
 _DEFAULTS = {
     name: getattr(Job(name="-", task=""), name) if name != "task" else None for name in DEFINITION
 }
-_KNOWN = frozenset(DEFINITION) | frozenset(_READERS)
-_TICK = timedelta(microseconds=1)
 _FIXED_ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)
-
-
-def by_column(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition with older spellings of its keys as the columns they mean."""
-    return {SPELLINGS.get(key, key): value for key, value in definition.items()}
-
-
-def _named(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition's values by column name; nulls are left out, unknown keys refused."""
-    if not isinstance(definition, Mapping):
-        raise InvalidJob("definition", definition, "a mapping of column names to values")
-    found = {}
-    for key, value in definition.items():
-        name = SPELLINGS.get(key, key)
-        if name not in _KNOWN:
-            near = difflib.get_close_matches(str(key), sorted(_KNOWN), 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidJob(shown(key), value, f"no such field{hint}")
-        if name in found:
-            raise InvalidJob(name, value, f"one value, not one as {name!r} and one as {key!r}")
-        if value is not None:
-            found[name] = value
-    return found
-
-
-def _read(given: Mapping[str, Any], default_timezone: str) -> dict[str, Any]:
-    if "task" not in given:
-        raise InvalidJob("task", None, "the name of a task")
-    found = {name: _READERS[name](name, value) for name, value in given.items() if name in _READERS}
-    here = found.get("timezone", default_timezone)
-    if "every" in given:
-        found["every"] = _every_text(given["every"])
-    if "at" in given:
-        unit = parse_every(given["every"])[1] if "every" in given else "day"
-        found["at"] = _at_text(given["at"], unit)
-    if "cron" in given:
-        parse_cron(given["cron"])
-        found["cron"] = given["cron"].strip()
-    if "once" in given:
-        found["once"] = _once_text(given["once"], zone(here))
-    if "celery" in given:
-        found["celery"] = _celery_text(given["celery"])
-    return found
-
-
-def _every_text(value: Any) -> str:
-    n, unit = parse_every(value)
-    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
-
-
-def _once_text(value: Any, here: tzinfo) -> str:
-    return ", ".join(instant.isoformat(" ") for instant in parse_once(value, here))
-
-
-def _at_text(value: Any, unit: str) -> str:
-    parse_at(value, unit)
-    return value.strip() if isinstance(value, str) else read.to_json(value)
-
-
-def _celery_text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else to_text(value)
-
-
-@lru_cache(maxsize=8192)
-def checked(columns: tuple[tuple[str, Any], ...], default_timezone: str) -> dict[str, Any]:
-    """The canonical values of a row's schedule and rules; those of like rows are read once.
-
-    Raises:
-        InvalidJob: names the column, not the job.
-    """
-    given = {name: value for name, value in columns if value is not None}
-    return _read({"task": "-", **given}, default_timezone)

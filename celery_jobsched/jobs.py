@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .job import Job, by_column
+from .definition import by_column
+from .job import Job
 from .runtime import Runtime
 from .store import jobs, schema
 

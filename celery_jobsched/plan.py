@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from .clock import TICK
 from .fire import Origin, clock_key
 from .job import Job
 
 _LEAST_GRACE = timedelta(seconds=5)
 _MOST_GRACE = timedelta(seconds=60)
-_TICK = timedelta(microseconds=1)
 _COUNTED = 1000
 
 #: The most instants of one job that one decision fires; the rest stays due.
@@ -85,7 +85,7 @@ def plan_new(job: Job) -> Plan:
     made_at = job.first_past
     if made_at is None:
         raise ValueError("expected a job with created_at, got one without")
-    return plan_from(job, made_at - _TICK)
+    return plan_from(job, made_at - TICK)
 
 
 def grace(job: Job, fire_at: datetime) -> timedelta:
@@ -178,7 +178,7 @@ def _timely(
 def _count(job: Job, first: datetime, last: datetime) -> int | None:
     """How many instants from *first* to *last*, both inclusive; None when they are many."""
     quick = getattr(job.trigger, "count_between", None)
-    if quick is not None and (known := quick(first - _TICK, last)) is not None:
+    if quick is not None and (known := quick(first - TICK, last)) is not None:
         return int(known)
     counted, at = 1, first
     while at < last and counted <= _COUNTED:

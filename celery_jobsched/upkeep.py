@@ -65,11 +65,14 @@ class Upkeep:
         return f"config:{self.runtime.app.main or 'celery'}"
 
     def keep(self, look: Poll) -> None:
-        """Each in its time: check in, prune the history, go on planning anew."""
-        moment = time.monotonic()
-        if self._checked_in is None or moment - self._checked_in >= _CHECK_IN_S:
+        """Each in its time: check in, prune the history, go on planning anew.
+
+        What is due goes first: for as long again, a look without due jobs is waited for.
+        """
+        moment, patience = time.monotonic(), 2 if look.is_due else 1
+        if self._checked_in is None or moment - self._checked_in >= _CHECK_IN_S * patience:
             self._check_in(look.now, moment)
-        if moment - self._pruned >= _PRUNE_S:
+        if moment - self._pruned >= _PRUNE_S * patience:
             self._prune(look.now, moment)
         if self.replan_after is not None:
             with self.runtime.engine.begin() as conn:

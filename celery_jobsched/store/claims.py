@@ -29,7 +29,8 @@ from .bulk import insert_rows, update_rows
 from .engine import database_now, skips_locked
 from .fires import Delivery
 from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN, read_row
-from .tables import EDITED, changes, jobs
+from .planned import EDITED
+from .tables import changes, jobs
 from .tables import fires as fires_table
 
 #: How long a job that has ended and is to be deleted waits for its open fires.
@@ -44,6 +45,11 @@ class Poll:
     next_wake_at: datetime | None
     next_ready_at: datetime | None
     has_edited: bool
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a job is due."""
+        return self.next_wake_at is not None and self.next_wake_at <= self.now
 
 
 @dataclass(frozen=True)

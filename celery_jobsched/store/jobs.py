@@ -15,10 +15,12 @@ from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from .. import fields as read
+from ..definition import checked
 from ..errors import InvalidJob, JobExistError, JobNotFound
-from ..job import DEFINITION, Job, checked
+from ..job import DEFINITION, Job
 from .engine import database_now
-from .tables import RULES, SCHEDULE, details_text, jobs, rules_text, schedule_text
+from .planned import RULES, SCHEDULE, details_text, rules_text, schedule_text
+from .tables import jobs
 
 SCHEDULE_TEXT = schedule_text()
 RULES_TEXT = rules_text()

@@ -13,8 +13,8 @@ HOME = Path(__file__).resolve().parents[2] / PACKAGE
 FLOORS = (
     "errors clock settings events",
     "triggers triggers.at triggers.every triggers.cron triggers.once triggers.celery",
-    "fields job fire plan",
-    "store store.types store.engine store.tables store.schema",
+    "fields definition job fire plan",
+    "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
     "store.bulk store.meta store.jobs store.fires store.declared store.replan store.claims",
