@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 _MARGIN_S = 0.5
+#: A broker that refuses a message does so at once; one that took longer is not asked again.
+_PROMPT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ class Dispatcher:
 
     def deliver(self, engine: Engine, batch: Batch) -> bool:
         """Publish a batch and mark what became of it; whether the broker took it."""
-        deliveries = batch.deliveries
+        deliveries, began = batch.deliveries, time.monotonic()
         try:
             outcome = self.publisher.publish(deliveries, self.connect(), batch.publish_until)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises: it is away
             outcome = Outcome(unknown=[each.fire.id for each in deliveries], trouble=error)
-        self._learn(outcome)
+        self._learn(outcome, time.monotonic() - began)
         self._unmarked = (outcome, batch.owned_until)
         self.mark(engine)
         _tell(outcome, {each.fire.id: each.fire for each in deliveries})
@@ -129,28 +131,36 @@ class Dispatcher:
 
     def _wait_of(self, outcome: Outcome) -> float:
         """A suspect waits longer than the broker rests: others must get through before it."""
-        suspected = any(id_ in self._suspects for id_ in outcome.unknown)
-        return _LONGEST_PAUSE_S if suspected else self._pause
+        if any(id_ in self._suspects for id_ in outcome.unknown):
+            return _LONGEST_PAUSE_S
+        return self._pause if self.rests else 0.0
 
-    def _learn(self, outcome: Outcome) -> None:
+    def _learn(self, outcome: Outcome, seconds: float) -> None:
+        self._delivered += len(outcome.sent)
         for id_ in outcome.sent if self._suspects else ():
             self._suspects.pop(id_, None)
         if outcome.trouble is None:
             if outcome.sent:
-                self._delivered += len(outcome.sent)
                 self.limit = self._more(outcome)
                 self._recovered()
             return
         self._failed(outcome.trouble, len(outcome.unknown))
         self.limit = max(1, min(self.limit, len(outcome.unknown)) // 2)
-        if len(outcome.unknown) == 1 and self._answers():
-            self._suspect(outcome, outcome.unknown[0])
+        if seconds < _PROMPT_S and self._answers():
+            self._narrow(outcome)
 
     def _more(self, outcome: Outcome) -> int:
         """How many to take next: twice as many, or half of what this time was too short for."""
         if outcome.left:
             return max(1, len(outcome.sent) // 2)
         return min(self.limit * 2, self.most)
+
+    def _narrow(self, outcome: Outcome) -> None:
+        """The broker answers, so a message is at fault: halves of the batch go at once."""
+        if len(outcome.unknown) == 1:
+            self._suspect(outcome, outcome.unknown[0])
+        else:
+            self._paused_until = 0.0
 
     def _suspect(self, outcome: Outcome, id_: str) -> None:
         """The broker answers and yet does not take this one: it fails once others got through."""

@@ -10,6 +10,7 @@ Three things are said here because they decide what the figures mean:
   change that was not seen within the second would show as no fire at all.
 * All beats are active. ``single_active`` stands for what it is used for: that none is sent twice.
 """
+
 from __future__ import annotations
 
 import datetime as dt
@@ -46,8 +47,9 @@ class Jobsched(Peer):
         return {"BENCH_CONF": json.dumps({"jobsched_database_url": self.url(workdir)})}
 
     def reset(self, workdir):
-        from celery_jobsched.store import schema
         from sqlalchemy import text
+
+        from celery_jobsched.store import schema
 
         engine = self._engine(workdir)
         with engine.begin() as conn:
@@ -64,7 +66,7 @@ class Jobsched(Peer):
             rows = list(_rows(group))
             for start in range(0, len(rows), _PAGE):
                 with engine.begin() as conn:
-                    insert_rows(conn, jobs, rows[start:start + _PAGE])
+                    insert_rows(conn, jobs, rows[start : start + _PAGE])
             total += len(rows)
         _plan_all(engine)
         self._settle(engine)
@@ -72,6 +74,7 @@ class Jobsched(Peer):
 
     def insert_api(self, workdir, name):
         from bench_app import app
+
         from celery_jobsched import Jobs
 
         Jobs(app).add(name, task="bench.noop", args=[name], every="1 day")
@@ -79,6 +82,7 @@ class Jobsched(Peer):
 
     def update_api(self, workdir, name):
         from bench_app import app
+
         from celery_jobsched import Jobs
 
         fire_at = dt.datetime.now(dt.timezone.utc) + _AHEAD
