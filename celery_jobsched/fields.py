@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from json import JSONDecoder
 from typing import Any
 
 from kombu.utils import json
@@ -20,6 +21,8 @@ from .triggers.once import parse_once
 Reader = Callable[[str, Any], Any]
 
 _LONGEST = 200
+# What kombu's own loads would make anew for each text.
+_decode = JSONDecoder(object_hook=json.object_hook).decode
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -182,7 +185,7 @@ def _json(field: str, value: Any) -> Any:
     """*value* as JSON would give it back: what the worker will get."""
     try:
         given = value if isinstance(value, str) else json.dumps(value)
-        found = json.loads(given)
+        found = _decode(given)
         if "N" in given or "I" in given:  # NaN and Infinity are Python's, not JSON's
             json.dumps(found, allow_nan=False)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:

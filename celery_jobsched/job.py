@@ -113,7 +113,7 @@ class Job:
             raise InvalidJob("at", self.at, "nothing without every, which it refines")
         if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
-        self.trigger_from(self.created_at or _FIXED_ANCHOR)
+        _ = self.trigger  # refuses what it cannot be made of
 
     @property
     def zone_name(self) -> str:

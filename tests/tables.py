@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, event, inspect, text
 
 from tests.stacks import Stack
 
@@ -21,6 +21,8 @@ class Tables:
 
     def __init__(self, stack: Stack) -> None:
         self._engine = create_engine(stack.database_url, isolation_level="AUTOCOMMIT")
+        if stack.database == "sqlite":
+            event.listen(self._engine, "connect", _read_anything)
         stack.on_end.callback(self._engine.dispose)
 
     def has_any(self) -> bool:
@@ -66,3 +68,7 @@ def _instant(value: Any) -> datetime | None:
         except ValueError:
             return None
     return value and value.replace(tzinfo=timezone.utc)
+
+
+def _read_anything(connection: Any, record: Any) -> None:
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -26,12 +26,14 @@ from ..job import Job
 from ..plan import Missed, Plan, decide, plan_from, plan_new
 from . import fires
 from .bulk import insert_rows, update_rows
-from .engine import database_now, skips_locked
+from .engine import GARBLED, database_now, skips_locked
 from .fires import Delivery
 from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN, read_row
 from .planned import EDITED
 from .tables import changes, jobs
 from .tables import fires as fires_table
+
+_TEXTS = ("schedule_text", "rules_text", "details_text")
 
 #: How long a job that has ended and is to be deleted waits for its open fires.
 _LOOK_AGAIN = timedelta(seconds=5)
@@ -138,6 +140,7 @@ def plan_edited(
     updates, edits = [], []
     for row in rows:
         try:
+            _require_readable(row)
             job = read_row(row, by.zone_name)
             job.check()
             updates.append(_replanned(row, job, _plan_of(row, job, since), now))
@@ -148,6 +151,7 @@ def plan_edited(
             edits.append(_edit(row, now))
     if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
         raise LostClaim("an edited row changed while it was planned")
+    _note_garbled(conn, rows)
     insert_rows(conn, changes, edits)
     return Claimed(broken=broken, rows=len(rows))
 
@@ -260,6 +264,28 @@ def _in_error(row: RowMapping, error: InvalidJob) -> dict[str, Any]:
         "next_fire_at": None,
         "due_at": None,
     }
+
+
+def _require_readable(row: RowMapping) -> None:
+    if _is_garbled(row):
+        name, value = next(each for each in row.items() if _holds_garbled(each[1]))
+        raise InvalidJob(str(name), value, "text in UTF-8")
+
+
+def _holds_garbled(value: Any) -> bool:
+    return isinstance(value, bytes) or (isinstance(value, str) and value.startswith(GARBLED))
+
+
+def _is_garbled(row: RowMapping) -> bool:
+    return any(row[name].startswith(GARBLED) for name in _TEXTS)
+
+
+def _note_garbled(conn: Connection, rows: Sequence[RowMapping]) -> None:
+    """What Python cannot read it cannot write back: the database notes such a text itself."""
+    ids = [row["id"] for row in rows if _is_garbled(row)]
+    if ids:
+        whole = SCHEDULE_TEXT.concat(RULES_TEXT).concat(DETAILS_TEXT)
+        conn.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(planned=whole))
 
 
 def _refuse(conn: Connection, row: RowMapping, error: InvalidJob) -> None:

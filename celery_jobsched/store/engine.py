@@ -22,6 +22,9 @@ from .types import Instant
 
 READ = {"jobsched_read": True}
 
+#: What a text begins with that is not UTF-8: a character that no text holds.
+GARBLED = "\ufdd0"
+
 
 def make_engine(url: str, timeout: float) -> Engine:
     """An engine for *url* whose every wait for the database ends after *timeout* seconds.
@@ -125,6 +128,7 @@ def _sqlite(url: str, timeout: float) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(dbapi_connection: Any, record: Any) -> None:
         dbapi_connection.isolation_level = None
+        dbapi_connection.text_factory = _text
         dbapi_connection.execute("PRAGMA journal_mode = wal")
         # A commit that a power cut undoes would be claimed, and fired, a second time.
         dbapi_connection.execute("PRAGMA synchronous = full")
@@ -135,6 +139,14 @@ def _sqlite(url: str, timeout: float) -> Engine:
         conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _text(raw: bytes) -> str:
+    """SQLite keeps any bytes as text: those of one row must not spoil the page that it is on."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return GARBLED + raw.decode("utf-8", "replace")
 
 
 def _mysql(url: str, timeout: float) -> Engine:

@@ -12,8 +12,6 @@ from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 from ..clock import UTC
 
-SQLITE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
-
 
 class Instant(TypeDecorator[Any]):
     """An instant, stored as UTC without a zone, to the microsecond; aware UTC in Python.
@@ -36,7 +34,7 @@ class Instant(TypeDecorator[Any]):
         if value is None:
             return None
         naive = value.astimezone(UTC).replace(tzinfo=None)
-        return naive.strftime(SQLITE_FORMAT) if dialect.name == "sqlite" else naive
+        return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if isinstance(value, str):

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from celery_jobsched.errors import InvalidJob, NextFireTimeError
@@ -75,11 +76,19 @@ def parse_at(value: Any, unit: str) -> At:
     Raises: InvalidJob (field ``at``); NextFireTimeError for a field that is not finer than *unit*.
     """
     if isinstance(value, str):
-        fields = _read_json(value) if value.lstrip().startswith("{") else _read(value, unit)
-    elif isinstance(value, Mapping):
-        fields = dict(value)
-    else:
-        raise InvalidJob("at", value, _EXPECTED)
+        return _worded(value, unit)
+    if isinstance(value, Mapping):
+        return _of_fields(dict(value), unit, value)
+    raise InvalidJob("at", value, _EXPECTED)
+
+
+@lru_cache(maxsize=4096)
+def _worded(value: str, unit: str) -> At:
+    fields = _read_json(value) if value.lstrip().startswith("{") else _read(value, unit)
+    return _of_fields(fields, unit, value)
+
+
+def _of_fields(fields: dict[str, Any], unit: str, value: Any) -> At:
     require_finer(fields, unit, value)
     return At(**{name: _number(name, each, value) for name, each in fields.items()})
 

@@ -12,7 +12,7 @@ from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from typing import Any
 
@@ -227,6 +227,7 @@ def parse_every(value: Any) -> tuple[int | float, str]:
     raise InvalidJob("every", value, _EVERY_EXPECTED)
 
 
+@lru_cache(maxsize=1024)
 def _worded(value: str) -> tuple[int | float, str]:
     readable = len(value) <= 64 and value.isascii()
     match = _EVERY.fullmatch(value.strip(" ").lower()) if readable else None

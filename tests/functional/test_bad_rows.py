@@ -67,6 +67,10 @@ BAD = {
     "kwargs no object": Bad("kwargs", {**EVERY, "kwargs": "'[1]'"}, "kwargs = NULL"),
     "eta is ours": Bad("options", {**EVERY, "options": "'{\"eta\": 1}'"}, "options = '{}'"),
     "broken JSON": Bad("args", {**EVERY, "args": "'[1,'"}, "args = '[1]'", SQLITE),
+    "text in Latin-1": Bad(
+        "args", {**EVERY, "args": "CAST(x'5b22e9225d' AS TEXT)"}, "args = '[1]'", SQLITE
+    ),
+    "bytes for a text": Bad("every", {"every": "x'ff31'"}, "every = '1 second'", SQLITE),
     "text for a number": Bad(
         "max_fires", {**EVERY, "max_fires": "'many'"}, "max_fires = 9", SQLITE
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -279,3 +280,17 @@ def test_a_yes_that_is_only_text_is_refused_by_the_database(sqlite_url: str) -> 
             records.run(
                 sa.text("INSERT INTO jobsched_jobs (name, task, enabled) VALUES ('a', 't', 'true')")
             )
+
+
+def test_polling_and_claiming_are_compiled_once(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    records.add("a", every="1 second", created_at=whole_second(records) - SECOND)
+    plan(records)
+    claim(records)
+
+    with caplog.at_level("INFO", logger="sqlalchemy.engine.Engine"):
+        claim(records, at=now_of(records) + 2 * SECOND)
+
+    uncached = [said for said, note in pairwise(caplog.messages) if note.startswith("[no key")]
+    assert [said for said in uncached if "SAVEPOINT" not in said] == []
