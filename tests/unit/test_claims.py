@@ -216,6 +216,91 @@ def test_a_pause_with_an_end_wakes_by_itself_and_fires_nothing_for_its_time(
     assert records.fires() == []
 
 
+def test_a_pause_that_ends_wakes_no_row_that_cannot_be_read_until_it_is_mended(
+    records: Records,
+) -> None:
+    now = whole_second(records)
+    records.add("a", cron="never", enabled=False, paused_until=now - HOUR)
+    plan(records)
+
+    assert (claim(records).rows, plan(records).rows) == (0, 0)
+
+    records.edit("a", cron="0 0 1 1 *")
+    plan(records)
+    claim(records)
+    plan(records)
+    assert (records.job("a")["enabled"], records.job("a")["error"]) == (True, None)
+
+
+def test_the_end_of_a_former_pause_does_not_undo_that_a_row_is_disabled(records: Records) -> None:
+    now = whole_second(records)
+    records.add("a", every="1 hour", paused_until=now - HOUR)
+    plan(records)
+
+    records.edit("a", enabled=False)
+    plan(records)
+    plan(records)
+    claim(records)
+
+    job = records.job("a")
+    assert (job["enabled"], job["paused_until"], job["next_fire_at"]) == (False, None, None)
+    assert plan(records).rows == 0
+
+
+def test_a_pause_ends_at_its_instant_whatever_offset_it_is_written_with(sqlite_url: str) -> None:
+    with Records(sqlite_url) as records:
+        schema.prepare(records.engine, True)
+        now = whole_second(records)
+        for name, ends_at in (("over", now - HOUR), ("on", now + HOUR)):
+            for hours in (-5, 0, 9):
+                there = ends_at.astimezone(timezone(hours * HOUR))
+                text = f"'{there.isoformat()}'"
+                records.add(f"{name} {hours}", every="1 hour", enabled=False)
+                records.run(
+                    sa.text(
+                        f"UPDATE jobsched_jobs SET paused_until = {text} "
+                        f"WHERE name = '{name} {hours}'"
+                    )
+                )
+        plan(records)
+        claim(records)
+
+        enabled = {name for name, job in records.jobs().items() if job["enabled"]}
+
+    assert enabled == {"over -5", "over 0", "over 9"}
+
+
+def test_a_row_that_was_made_at_the_epoch_is_planned_once(records: Records) -> None:
+    records.add("a", every="1 day", created_at=datetime(1970, 1, 1, tzinfo=timezone.utc))
+    plan(records)
+
+    assert plan(records).rows == 0
+    assert len(claim(records).deliveries) == 1
+
+
+def test_mending_the_name_of_a_row_mends_it(records: Records) -> None:
+    records.add("a\nb", every="1 hour")
+    assert [error.field for error in plan(records).broken] == ["name"]
+
+    records.run(sa.update(tables.jobs).values(name="a"))
+    plan(records)
+
+    assert records.job("a")["error"] is None
+
+
+def test_large_arguments_of_rows_that_cannot_be_read_hold_back_no_others(
+    records: Records,
+) -> None:
+    for n in range(20):
+        records.add(f"broken {n}", cron="never", args=f'["{"x" * 2**20}"]')
+    records.add("a", every="1 hour")
+
+    plan(records)
+
+    assert records.job("a")["planned"]
+    assert plan(records).rows == 0
+
+
 def test_another_planner_plans_all_anew_and_keeps_what_is_due(records: Records) -> None:
     now = whole_second(records)
     for name in ("due", "ahead", "soon"):
