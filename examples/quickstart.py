@@ -75,12 +75,12 @@ def declared_jobs(now: datetime) -> dict[str, dict[str, object]]:
     return {
         "every-2-seconds": {
             "task": "quickstart.hello",
-            "args": ["every two seconds"],
+            "args": ["from the configuration"],
             "every": "2 seconds",
         },
         "every-minute-at": {
             "task": "quickstart.hello",
-            "args": [f"each minute at second {in_five_seconds:%S}"],
+            "args": [f"at second {in_five_seconds:%S}"],
             "every": "1 minute",
             "at": f"{in_five_seconds::%S}",
         },
@@ -115,7 +115,7 @@ def say_what_to_try(folder: Path) -> None:
         f"""
 Three jobs run now. Ctrl-C stops them. In a second terminal, change one by SQL and watch:
 
-  sqlite3 {shlex.quote(str(database(folder)))} "{update}"
+  sqlite3 -cmd ".timeout 5000" {shlex.quote(str(database(folder)))} "{update}"
 
 or, where there is no sqlite3 program:
 

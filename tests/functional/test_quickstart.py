@@ -96,7 +96,7 @@ def running(tmp_path_factory: Any) -> Iterator[Quickstart]:
 def test_a_fire_of_each_kind_of_job_appears_soon(running: Quickstart) -> None:
     wait_until(lambda: all(running.instants(job) for job in JOBS), 20, running.output)
 
-    declared_at = re.findall(r"hello each minute at second (\d\d)", running.output())[0]
+    declared_at = re.findall(r"hello at second (\d\d)", running.output())[0]
     assert running.instants("every-minute-at")[0].second == int(declared_at)
     assert running.instants("cron-each-minute")[0].second == 0
     assert "Traceback" not in running.output()
@@ -105,6 +105,7 @@ def test_a_fire_of_each_kind_of_job_appears_soon(running: Quickstart) -> None:
 @pytest.mark.parametrize("line", EDITS, ids=["sqlite3", "--sql"])
 def test_the_statement_of_the_readme_changes_the_pace(running: Quickstart, line: str) -> None:
     require_program(shlex.split(line)[0].replace(".venv/bin/python", sys.executable))
+    wait_until(lambda: running.instants("every-2-seconds"), 20, running.output)
     running.sql("UPDATE jobsched_jobs SET every = '2 seconds' WHERE name = 'every-2-seconds'")
     wait_until(lambda: running.steps(-2) == {2 * SECOND}, 10, running.output)
 
