@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from . import events
 from .declare import declared_jobs
 from .dispatch import Batch, Dispatcher
-from .errors import JobschedError
+from .errors import InvalidJob, JobschedError
 from .interrupts import uninterrupted
 from .publish import Publisher, begin_transactions, noted
 from .runtime import Runtime
@@ -33,7 +33,7 @@ from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
-_EDITED_AT_ONCE = 500
+_EDITED_AT_ONCE = 1000
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
 _REFUSED_PAUSE_S = 2.0
@@ -74,7 +74,11 @@ class Scheduler(CeleryScheduler):
             logger.warning("unknown option %s%s", key, f"; did you mean {near}?" if near else "")
         self.install_default_entries(self.data)
         entries = {**self.data, **self.app.conf.beat_schedule}
-        declared = declared_jobs(settings.jobs, entries, zone_name)
+        try:
+            declared = declared_jobs(settings.jobs, entries, zone_name)
+        except InvalidJob as error:
+            logger.critical("%s", error, extra={"action": "declare", "job": error.job})
+            raise
         self._upkeep = Upkeep(self.runtime, self.id, declared)
         self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
         publisher = Publisher(self.app, settings, self.apply_entry, self.apply_async)
@@ -98,7 +102,7 @@ class Scheduler(CeleryScheduler):
         finally:
             self._ticking = False
         if self._failures:
-            logger.info("ticking again", extra={"action": "tick"})
+            logger.warning("ticking again", extra={"action": "tick"})
         self._failures = 0
         return pause
 
@@ -201,7 +205,7 @@ class Scheduler(CeleryScheduler):
         logger.log(
             logging.ERROR if self._failures == 1 else logging.DEBUG,
             "tick failed, trying again: %s",
-            error,
+            _said(error),
             exc_info=None if foreseen else error,
             extra={"action": "tick"},
         )
@@ -247,15 +251,22 @@ _TIMEOUTS = {
 }
 
 
+def _said(error: Exception) -> str:
+    """One line of what went wrong: SQLAlchemy adds the statement and a link to its own."""
+    text = str(getattr(error, "orig", None) or error)
+    return " ".join(text.split())
+
+
 def _tell(claimed: Claimed) -> None:
     for job, missed in claimed.missed:
         span = {"fire_at": missed.fire_at, "until_at": missed.until_at, "count": missed.count}
         logger.warning(
-            "job %r: missed %s, %s to %s",
+            "job %r: missed %s instants from %s to %s, too late by misfire = %s",
             job.name,
             "many" if missed.count is None else missed.count,
             missed.fire_at.isoformat(),
             missed.until_at.isoformat(),
+            job.misfire or "once",
             extra={"action": "missed", "job": job.name, "fire_at": missed.fire_at},
         )
         events.fire_missed.send(sender=None, job=job.name, **span)

@@ -60,7 +60,9 @@ def sync(conn: Connection, source: str, wanted: list[Job], now: datetime) -> Non
 
 def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping) -> None:
     if row["source"] != source:
-        logger.error(
+        # Celery declares its own clean-up for each application: one is enough.
+        logger.log(
+            logging.DEBUG if job.task == "celery.backend_cleanup" else logging.ERROR,
             "job %r is declared in the configuration, but the table has one by %s: left alone",
             job.name,
             row["source"],

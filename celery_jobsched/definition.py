@@ -12,7 +12,7 @@ from typing import Any
 
 from . import fields as read
 from .clock import zone
-from .errors import InvalidJob, shown
+from .errors import InvalidJob
 from .triggers.celery import to_text
 from .triggers.cron import parse_cron
 from .triggers.every import parse_at, parse_every
@@ -75,8 +75,8 @@ def named(definition: Mapping[str, Any]) -> dict[str, Any]:
         name = SPELLINGS.get(key, key)
         if name not in _KNOWN:
             near = difflib.get_close_matches(str(key), sorted(_KNOWN), 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidJob(shown(key), value, f"no such field{hint}")
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise InvalidJob(str(key)[:64], value, f"a field that jobs have{hint}")
         if name in found:
             raise InvalidJob(name, value, f"one value, not one as {name!r} and one as {key!r}")
         if value is not None:

@@ -192,7 +192,7 @@ class Dispatcher:
 
     def _recovered(self) -> None:
         if self.failures:
-            logger.info("the broker takes fires again", extra={"action": "publish"})
+            logger.warning("the broker takes fires again", extra={"action": "publish"})
         self.failures = 0
 
 

@@ -31,6 +31,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
+def printable(text: str) -> str:
+    """*text* as every database takes it: no NUL, no half of a character, whatever came in."""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
+
+
 class JobschedError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -60,7 +65,7 @@ class InvalidJob(JobschedError, ValueError):
     @property
     def sentence(self) -> str:
         """Field, expectation and value, without the job: what the row's ``error`` column holds."""
-        return f"{self.field}: expected {self.expected}, got: {shown(self.value)}"
+        return printable(f"{self.field}: expected {self.expected}, got: {shown(self.value)}")
 
     def __str__(self) -> str:
         return f"job {self.job!r}: {self.sentence}" if self.job is not None else self.sentence

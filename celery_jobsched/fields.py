@@ -50,7 +50,7 @@ def word(*choices: str) -> Reader:
     """One of *choices*, in any case."""
 
     def read(field: str, value: Any) -> str:
-        found = value.strip().lower() if isinstance(value, str) else value
+        found = value.strip().lower() if isinstance(value, str) else None
         if found not in choices:
             raise InvalidJob(field, value, "one of " + ", ".join(choices))
         return str(found)
@@ -132,7 +132,14 @@ _FOREIGN = {
     "producer": "the beat has its own",
     "eta": "the schedule says when",
     "countdown": "the schedule says when",
+    "chain": "link says what comes afterwards",
+    "chord": "link says what comes afterwards",
 }
+#: The headers by which a worker knows what to run, and as which task: they win over the job's.
+_CELERYS_HEADERS = frozenset({
+    "lang", "task", "id", "root_id", "parent_id", "group", "group_index", "retries", "timelimit",
+    "eta", "expires", "argsrepr", "kwargsrepr", "origin", "ignore_result",
+})  # fmt: skip
 
 
 def options(field: str, value: Any) -> dict[str, Any]:
@@ -143,8 +150,11 @@ def options(field: str, value: Any) -> dict[str, Any]:
             raise InvalidJob(field, value, f"no {name} ({why})")
     if found.get("serializer", "json") not in {"json", "yaml", "msgpack"}:
         raise InvalidJob(field, value, "a serializer of json, yaml or msgpack")
-    if not isinstance(found.get("headers") or {}, dict):
+    headers = found.get("headers") or {}
+    if not isinstance(headers, dict):
         raise InvalidJob(field, value, "headers that are a JSON object")
+    if celerys := _CELERYS_HEADERS & headers.keys():
+        raise InvalidJob(field, value, f"no header {sorted(celerys)[0]} (it is Celery's own)")
     return found
 
 
@@ -188,9 +198,15 @@ def _json(field: str, value: Any) -> Any:
         found = _decode(given)
         if "N" in given or "I" in given:  # NaN and Infinity are Python's, not JSON's
             json.dumps(found, allow_nan=False)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise InvalidJob(field, value, f"JSON ({error})"[:_LONGEST]) from None
+    except Exception as error:  # noqa: BLE001 - what decodes {"__type__": …} may raise anything
+        raise InvalidJob(field, value, f"JSON ({_said(error)})"[:_LONGEST]) from None
     return found
+
+
+def _said(error: Exception) -> str:
+    """The message of *error*, or its kind where that is all it says in words."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, str) else type(error).__name__
 
 
 def to_json(value: Any) -> str:

@@ -78,6 +78,7 @@ class Jobs:
     def timetable(self, limit: int = 50) -> Sequence[Mapping[Any, Any]]:
         """What, next and last fire of *limit* jobs, those that fire soonest first."""
         with self.runtime.reading() as conn:
+            schema.require_tables(conn)
             return jobs.timetable(conn, limit)
 
     def prepare(self) -> None:

@@ -80,6 +80,11 @@ def plan_from(job: Job, since: datetime) -> Plan:
     return _until(job, job.next_after(start))
 
 
+def plan_kept(job: Job) -> Plan:
+    """Where *job* stands after an edit that left alone what says when: as before it."""
+    return _until(job, job.next_fire_at)
+
+
 def plan_new(job: Job) -> Plan:
     """Where a job stands that was never planned: its past ends with the second it was made in."""
     made_at = job.first_past

@@ -91,7 +91,11 @@ class Publisher:
         self, fire: Fire, job: Any, producer: Any, outcome: Outcome, published: list[str]
     ) -> None:
         key = _route_key(job)
-        entry = entry_for(self.app, fire, job, key in self._declared, self._origin)
+        try:
+            entry = entry_for(self.app, fire, job, key in self._declared, self._origin)
+        except Exception as error:  # noqa: BLE001 - what cannot be made fails alone
+            outcome.failed.append((fire.id, f"{type(error).__name__}: {error}"))
+            return
         self._apply(entry, producer)
         if entry.problem is None:
             published.append(fire.id)
@@ -187,17 +191,34 @@ def _route_key(job: Job) -> tuple[Any, ...]:
 
 
 def _linked(link: Any) -> Iterable[Any]:
-    """The names of the tasks that a signature, or a list of them, would call."""
+    """The names of the tasks that a signature, or a list of them, would call.
+
+    What a plain signature's arguments are is data; those of a chain, group or chord are signatures.
+    """
     if isinstance(link, list | tuple):
         for each in link:
             yield from _linked(each)
     elif isinstance(link, dict):
-        yield link.get("task")
-        options = link.get("options") or {}
-        for key in ("link", "link_error"):
-            yield from _linked(options.get(key))
-        for each in (link.get("kwargs") or {}).get("tasks") or ():
-            yield from _linked(each)
+        task = link.get("task")
+        yield from _linked(task) if isinstance(task, dict) else (task,)
+        is_plain = not link.get("subtask_type") and not str(task).startswith("celery.")
+        for key, value in link.items():
+            if not (is_plain and key in {"args", "kwargs"}):
+                yield from _signatures_in(value)
+    elif link is not None:
+        yield link
+
+
+def _signatures_in(value: Any) -> Iterable[Any]:
+    """The names of the tasks of signatures wherever they stand; headers that name one count."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _signatures_in(each)
+    elif isinstance(value, dict):
+        if "task" in value:
+            yield from _linked(value)
+        else:
+            yield from _signatures_in(list(value.values()))
 
 
 def noted(entry: ScheduleEntry, publish: Callable[[], Any]) -> Any:

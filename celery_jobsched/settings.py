@@ -33,7 +33,7 @@ class Settings:
     lock_backend: str = _option(
         "database",
         "`database` or a Redis URL",
-        "What beats and workers share outside the jobs' tables: slots and admissions.",
+        "Not used yet: where beats and workers will share slots and admissions.",
     )
     jobs: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict,
@@ -59,7 +59,7 @@ class Settings:
         "The tasks that jobs and their links may name (`*` and `?` match); none set: all.",
     )
     max_concurrency: int | None = _option(
-        None, "runs at a time", "The limit of jobs that name none; none set: no limit."
+        None, "runs at a time", "Not used yet, and refused: the limit of jobs that name none."
     )
     confirm_publish: bool = _option(
         True,
@@ -121,10 +121,14 @@ def options_table() -> str:
     lines = ["| option | default | unit | meaning |", "|---|---|---|---|"]
     for option in fields(Settings):
         default = getattr(Settings(), option.name)
-        said = "none" if default is None or default == {} else f"`{default}`"
+        said = "none" if default is None or default == {} else f"`{_plain(default)}`"
         unit, meaning = option.metadata["unit"], option.metadata["meaning"]
         lines.append(f"| `{PREFIX}{option.name}` | {said} | {unit} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _FLAGS = {"auto_migrate", "known_tasks_only", "confirm_publish"}

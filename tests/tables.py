@@ -61,13 +61,13 @@ def _row(row: Mapping[str, Any]) -> SimpleNamespace:
 
 
 def _instant(value: Any) -> datetime | None:
-    """SQLite gives instants as texts; a text that is none is left out."""
+    """SQLite gives instants as texts; what is none is left out."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             return None
-    return value and value.replace(tzinfo=timezone.utc)
+    return value.replace(tzinfo=timezone.utc) if isinstance(value, datetime) else None
 
 
 def _read_anything(connection: Any, record: Any) -> None:

@@ -6,7 +6,7 @@ PostgreSQL unnests arrays, MariaDB joins a ``JSON_TABLE``, SQLite repeats a prep
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,9 @@ from sqlalchemy.engine import Connection
 from .types import Instant
 
 Row = Mapping[str, Any]
+
+#: Characters; what max_allowed_packet takes is 16 MB unless a server is set to less.
+_LONGEST_PAGE = 1_000_000
 
 
 def insert_rows(conn: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -50,7 +53,8 @@ def update_rows(
         return int(conn.execute(statement, _arrays(rows, columns)).rowcount)
     if conn.dialect.name in {"mysql", "mariadb"}:
         statement = _update_json(table, keys, columns)
-        return int(conn.execute(statement, {"rows": _as_json(rows)}).rowcount)
+        pages = _as_json(rows)
+        return sum(int(conn.execute(statement, {"rows": page}).rowcount) for page in pages)
     bound = [{f"_{name}": value for name, value in row.items()} for row in rows]
     return int(conn.execute(_update_each(table, keys, columns), bound).rowcount)
 
@@ -127,12 +131,20 @@ def _arrays(rows: Sequence[Row], columns: tuple[str, ...]) -> dict[str, list[Any
     return {f"_{name}": [row[name] for row in rows] for name in columns}
 
 
-def _as_json(rows: Sequence[Row]) -> str:
-    # An absent key is NULL to JSON_TABLE; a JSON null may be the text "null".
-    return json.dumps(
-        [{k: _plain(v) for k, v in row.items() if v is not None} for row in rows],
-        ensure_ascii=False,
-    )
+def _as_json(rows: Sequence[Row]) -> Iterator[str]:
+    """The rows as JSON lists, none of them much longer than a packet may safely be."""
+    page: list[str] = []
+    length = 0
+    for row in rows:
+        # An absent key is NULL to JSON_TABLE; a JSON null may be the text "null".
+        known = {k: _plain(v) for k, v in row.items() if v is not None}
+        page.append(json.dumps(known, ensure_ascii=False))
+        length += len(page[-1])
+        if length > _LONGEST_PAGE:
+            yield f"[{', '.join(page)}]"
+            page, length = [], 0
+    if page:
+        yield f"[{', '.join(page)}]"
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,8 @@ each update names the version it read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +21,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from ..clock import TICK
-from ..errors import InvalidJob, JobschedError
+from ..errors import InvalidJob, JobschedError, shown
 from ..fire import Fire
 from ..job import Job
-from ..plan import Missed, Plan, decide, plan_from, plan_new
+from ..plan import Missed, Plan, decide, plan_from, plan_kept, plan_new
 from . import fires
 from .bulk import insert_rows, update_rows
 from .engine import GARBLED, database_now, skips_locked
@@ -33,8 +34,10 @@ from .planned import EDITED
 from .tables import changes, jobs
 from .tables import fires as fires_table
 
-_TEXTS = ("schedule_text", "rules_text", "details_text")
+_TEXTS = ("schedule_text", "rules_text")
 
+#: How long ago an instant may lie that an edit wrote, and still be fired.
+_JUST_NOW = timedelta(seconds=5)
 #: How long a job that has ended and is to be deleted waits for its open fires.
 _LOOK_AGAIN = timedelta(seconds=5)
 
@@ -80,7 +83,13 @@ class LostClaim(JobschedError):
 def poll(conn: Connection) -> Poll:
     """Look at the ends of three index ranges: due, edited, to deliver. One round trip."""
     row = conn.execute(_POLL).one()
-    return Poll(row.now, row.next_wake_at, row.next_ready_at, row.edited is not None)
+    wake_at, ready_at = (_look_at(at, row.now) for at in (row.next_wake_at, row.next_ready_at))
+    return Poll(row.now, wake_at, ready_at, row.edited is not None)
+
+
+def _look_at(found: Any, now: datetime) -> datetime | None:
+    """SQLite keeps whatever was written there: what is no instant is looked at now."""
+    return found if found is None or isinstance(found, datetime) else now
 
 
 _POLL = sa.select(
@@ -109,8 +118,9 @@ def claim_due(
         if len(new) >= limit:
             break
         try:
-            job = read_row(row, by.zone_name)
-            plan = decide(job, now, by.catchup_limit)
+            with _confined(row):
+                job = read_row(row, by.zone_name)
+                plan = decide(job, now, by.catchup_limit)
         except InvalidJob as error:
             _refuse(conn, row, error)
             claimed.broken.append(error.of(row["name"]))
@@ -137,21 +147,28 @@ def plan_edited(
     """
     rows = _locked(conn, jobs.c.wake_at == EDITED, limit)
     broken: list[InvalidJob] = []
-    updates, edits = [], []
+    updates, edits, refused = [], [], []
     for row in rows:
         try:
-            _require_readable(row)
-            job = read_row(row, by.zone_name)
-            job.check()
-            updates.append(_replanned(row, job, _plan_of(row, job, since), now))
+            with _confined(row):
+                _require_readable(row)
+                job = read_row(row, by.zone_name)
+                job.check()
+                if _is_of_a_former_pause(row, job, now):
+                    conn.execute(
+                        sa.update(jobs).where(jobs.c.id == row["id"]).values(paused_until=None)
+                    )
+                    continue
+                updates.append(_replanned(row, job, _plan_of(row, job, since), now))
         except InvalidJob as error:
             broken.append(error.of(row["name"]))
+            refused.append(row["id"])
             updates.append(_in_error(row, error))
         if row["planned"]:
             edits.append(_edit(row, now))
     if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
         raise LostClaim("an edited row changed while it was planned")
-    _note_garbled(conn, rows)
+    _note_whole(conn, refused)
     insert_rows(conn, changes, edits)
     return Claimed(broken=broken, rows=len(rows))
 
@@ -173,10 +190,8 @@ def _locked(conn: Connection, wanted: Any, limit: int) -> Sequence[RowMapping]:
     query = (
         sa.select(
             *ROW,
-            jobs.c.due_at,
             SCHEDULE_TEXT.label("schedule_text"),
             RULES_TEXT.label("rules_text"),
-            DETAILS_TEXT.label("details_text"),
         )
         .where(wanted)
         .order_by(jobs.c.wake_at)
@@ -209,8 +224,8 @@ def _advanced(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str,
         "version": row["version"],
         "next_fire_at": plan.next_fire_at,
         "due_at": _due(job, plan, now),
-        "last_fire_at": plan.fires[-1].fire_at if plan.fires else row["last_fire_at"],
-        "fire_count": row["fire_count"] + len(plan.fires),
+        "last_fire_at": plan.fires[-1].fire_at if plan.fires else job.last_fire_at,
+        "fire_count": job.fire_count + len(plan.fires),
     }
 
 
@@ -224,22 +239,34 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
     if row["planned"] is None:
         return plan_new(job)
     if job.enabled and job.next_fire_at and _keeps_schedule(row):
-        return Plan(next_fire_at=job.next_fire_at, due_at=row["due_at"])
+        return plan_kept(job)
     if row["planned"] == WOKEN and job.next_fire_at:
         # Nobody edited it: what came due since it was woken is owed all the same.
         since = min(since, job.next_fire_at - TICK)
+    if _is_just_written(row, job):
+        since -= _JUST_NOW
     return plan_from(job, since)
+
+
+def _is_just_written(row: RowMapping, job: Job) -> bool:
+    """Whether the edit wrote instants: `UPDATE … SET once = now()` means now, not the past."""
+    repeats = job.every or job.cron or job.celery
+    planned, written = row["planned"], f"once={row['once']}\n"
+    return bool(job.once and not repeats and planned != WOKEN and written not in planned)
 
 
 def _keeps_schedule(row: RowMapping) -> bool:
     """Whether the edit left alone what says when: then what is due stays due."""
-    return bool(row["planned"].startswith(row["schedule_text"] + "enabled="))
+    planned = row["planned"]
+    return isinstance(planned, str) and planned.startswith(row["schedule_text"] + "enabled=")
 
 
 def _due(job: Job, plan: Plan, now: datetime) -> datetime | None:
     """When to look at the row again: a job that deletes itself is looked at after its end."""
-    over = job.enabled and plan.next_fire_at is None and job.on_end == "delete"
-    return now + _LOOK_AGAIN if over else plan.due_at
+    if job.enabled and plan.next_fire_at is None and job.on_end == "delete":
+        return now + _LOOK_AGAIN
+    # EDITED is a word of wake_at's own: what was due by then is due just after it.
+    return plan.due_at and max(plan.due_at, EDITED + TICK)
 
 
 def _replanned(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str, Any]:
@@ -258,12 +285,24 @@ def _in_error(row: RowMapping, error: InvalidJob) -> dict[str, Any]:
     return {
         "id": row["id"],
         "version": row["version"],
-        "planned": row["schedule_text"] + row["rules_text"] + row["details_text"],
+        "planned": WOKEN,  # see _note_whole
         "error": error.sentence,
         "anchor_at": None,
         "next_fire_at": None,
         "due_at": None,
     }
+
+
+@contextmanager
+def _confined(row: RowMapping) -> Iterator[None]:
+    """Whatever reading or planning a row raises is that row's, never the page's."""
+    try:
+        yield
+    except InvalidJob:
+        raise
+    except Exception as error:
+        what = f"what can be planned ({type(error).__name__}: {shown(str(error))})"
+        raise InvalidJob("definition", row["name"], what) from error
 
 
 def _require_readable(row: RowMapping) -> None:
@@ -280,9 +319,11 @@ def _is_garbled(row: RowMapping) -> bool:
     return any(row[name].startswith(GARBLED) for name in _TEXTS)
 
 
-def _note_garbled(conn: Connection, rows: Sequence[RowMapping]) -> None:
-    """What Python cannot read it cannot write back: the database notes such a text itself."""
-    ids = [row["id"] for row in rows if _is_garbled(row)]
+def _note_whole(conn: Connection, ids: Sequence[int]) -> None:
+    """Note what rows in error were read as: the database does it itself.
+
+    What Python cannot read it cannot write back, and arguments can be large.
+    """
     if ids:
         whole = SCHEDULE_TEXT.concat(RULES_TEXT).concat(DETAILS_TEXT)
         conn.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(planned=whole))
@@ -290,6 +331,16 @@ def _note_garbled(conn: Connection, rows: Sequence[RowMapping]) -> None:
 
 def _refuse(conn: Connection, row: RowMapping, error: InvalidJob) -> None:
     update_rows(conn, jobs, ("id", "version"), [_in_error(row, error)])
+    _note_whole(conn, [row["id"]])
+
+
+def _is_of_a_former_pause(row: RowMapping, job: Job, now: datetime) -> bool:
+    """Whether ``paused_until`` was over before the row was disabled: then it wakes nothing."""
+    if job.enabled or job.paused_until is None or job.paused_until > now or not row["planned"]:
+        return False
+    disabled, _, rest = row["rules_text"].partition("\n")
+    ending = rest[rest.rindex("paused_until=") :]
+    return disabled not in row["planned"] and row["planned"].endswith(ending)
 
 
 def _resume(conn: Connection, row: RowMapping) -> None:

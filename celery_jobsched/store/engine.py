@@ -60,7 +60,9 @@ def backend_of(url: str) -> str:
 
 def safe_url(url: str) -> str:
     """*url* as a person may see it: without its password."""
-    return make_url(url).render_as_string(hide_password=True)
+    parts = make_url(url)
+    hidden = {key: "..." for key in parts.query if "pass" in key.lower()}
+    return parts.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def skips_locked(conn: Connection) -> bool:
@@ -75,10 +77,11 @@ def skips_locked(conn: Connection) -> bool:
 def is_deadlock(error: BaseException) -> bool:
     """Whether the database gave up this transaction in favour of another: try it again."""
     cause = getattr(error, "orig", error)
-    if getattr(cause, "sqlstate", None) in {"40P01", "40001"}:
+    # In tuples: what an exception carries need not be hashable.
+    if getattr(cause, "sqlstate", None) in ("40P01", "40001"):
         return True
     arguments: Any = getattr(cause, "args", ())
-    return bool(arguments) and arguments[0] in {1205, 1213}
+    return bool(arguments) and arguments[0] in (1205, 1213)
 
 
 class database_now(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function

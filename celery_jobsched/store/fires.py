@@ -7,7 +7,7 @@ past it any beat may take it. It is null for all that nobody has to deliver.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from ..errors import InvalidJob
+from ..errors import InvalidJob, printable, shown
 from ..fire import Fire, FireState, Origin, clock_key, new_id, oldest_id
 from ..job import Job
 from ..plan import Missed, Owed
 from . import jobs
 from .bulk import insert_rows
 from .engine import database_now, skips_locked
+from .planned import EDITED
 from .tables import changes, fires
 
 #: How long a claim or a take-over owns its fires; then any beat may deliver them.
@@ -113,7 +114,8 @@ def mark_sent(conn: Connection, ids: Sequence[str]) -> None:
 def mark_failed(conn: Connection, problems: Sequence[tuple[str, str]]) -> None:
     """Note fires that can never be published, each with its error."""
     for id_, problem in problems:
-        _move(conn, [id_], FireState.FAILED, finished_at=database_now(), error=problem[:2000])
+        said = printable(problem[:2000])
+        _move(conn, [id_], FireState.FAILED, finished_at=database_now(), error=said)
 
 
 def mark_cancelled(conn: Connection, ids: Sequence[str], reason: str) -> None:
@@ -214,7 +216,18 @@ def _existing(conn: Connection, keys: set[tuple[int, str]]) -> set[tuple[int, st
 
 
 def _delivery(row: Any, job: Job | InvalidJob | None) -> Delivery:
-    fire = Fire(
+    try:
+        fire = _fire(row)
+    except Exception as error:  # noqa: BLE001 - one record that cannot be read fails alone
+        fire = replace(_UNREADABLE, id=row["id"], job_id=row["job_id"], job_name=row["job_name"])
+        return Delivery(fire, None, f"expected a readable record, got: {shown(error)}")
+    if isinstance(job, InvalidJob):
+        return Delivery(fire, None, job.sentence)
+    return Delivery(fire, job)
+
+
+def _fire(row: Any) -> Fire:
+    return Fire(
         id=row["id"],
         job_id=row["job_id"],
         job_name=row["job_name"],
@@ -226,6 +239,6 @@ def _delivery(row: Any, job: Job | InvalidJob | None) -> Delivery:
         args=jobs.loads(row["args"]),
         kwargs=jobs.loads(row["kwargs"]),
     )
-    if isinstance(job, InvalidJob):
-        return Delivery(fire, None, job.sentence)
-    return Delivery(fire, job)
+
+
+_UNREADABLE = Fire("", 0, "", "", EDITED, EDITED, Origin.SCHEDULE)

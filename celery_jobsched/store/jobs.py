@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as replaced
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -228,9 +229,9 @@ def _or(row: RowMapping, name: str, reader: Any, empty: Any) -> Any:
 
 
 def _instant(row: RowMapping, name: str) -> Any:
-    """An instant of the row; SQLite keeps whatever text was written there."""
+    """An instant of the row; SQLite keeps whatever was written there."""
     value = row[name]
-    return read.instant(name, value) if isinstance(value, str) else value
+    return value if value is None or isinstance(value, datetime) else read.instant(name, value)
 
 
 def _whole(row: RowMapping, name: str) -> Any:

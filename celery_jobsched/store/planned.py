@@ -59,7 +59,17 @@ RULES = {
     "paused_until": "instant",
 }
 #: What is compared as well while a row is in error, so that mending any column wakes it.
-DETAILS = {"task": "text", "args": "json", "kwargs": "json", "options": "json", "labels": "json"}
+DETAILS = {
+    "name": "text",
+    "task": "text",
+    "args": "json",
+    "kwargs": "json",
+    "options": "json",
+    "labels": "json",
+    "created_at": "instant",
+    "last_fire_at": "instant",
+    "fire_count": "number",
+}
 
 
 class planned_text(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
@@ -131,10 +141,14 @@ class wake_at_of_row(FunctionElement[Any]):  # noqa: N801 - reads as an SQL func
     inherit_cache = True
 
 
+# Text is compared as text: whatever form and offset a person wrote, in UTC and of one width.
+_UTC_OF_PAUSE = "strftime('%Y-%m-%d %H:%M:%f', paused_until) || '000'"
+
+
 @compiles(wake_at_of_row)
 def _wake_at(element: wake_at_of_row, compiler: Any, **kw: Any) -> str:
     epoch, paused_until = {
-        "sqlite": ("'1970-01-01 00:00:00.000000'", "replace(paused_until, 'T', ' ')"),
+        "sqlite": ("'1970-01-01 00:00:00.000000'", _UTC_OF_PAUSE),
         "postgresql": ("TIMESTAMP '1970-01-01 00:00:00'", "paused_until"),
     }.get(compiler.dialect.name, ("TIMESTAMP'1970-01-01 00:00:00'", "paused_until"))
     schedule = compiler.process(whole_text())
@@ -148,6 +162,7 @@ def _wake_at(element: wake_at_of_row, compiler: Any, **kw: Any) -> str:
     )
     return (
         f"CASE WHEN planned IS NULL OR planned <> ({whole}) THEN {epoch} "
-        f"WHEN NOT enabled THEN {paused_until} "
-        f"WHEN error IS NOT NULL THEN NULL ELSE due_at END"
+        f"WHEN error IS NOT NULL THEN NULL "
+        f"WHEN NOT enabled THEN CASE WHEN {paused_until} > {epoch} THEN {paused_until} END "
+        f"ELSE due_at END"
     )

@@ -47,9 +47,16 @@ def check(conn: Connection) -> None:
     Raises:
         SchemaMismatch: says which version is there and which one was expected.
     """
-    found = conn.execute(sa.select(_version.c.version_num)).scalar()
-    if found != HEAD:
-        raise SchemaMismatch(_mismatch(found))
+    _require_head(conn.execute(sa.select(_version.c.version_num)).scalar())
+
+
+def require_tables(conn: Connection) -> None:
+    """As :func:`check`, where there may be no tables at all.
+
+    Raises:
+        SchemaMismatch: says what is there and what was expected.
+    """
+    _require_head(version_of(conn))
 
 
 def prepare(engine: Engine, may_change: bool) -> None:
@@ -88,6 +95,11 @@ def _create(conn: Connection) -> None:
     metadata.create_all(conn)
     _version.create(conn, checkfirst=True)
     conn.execute(sa.insert(_version).values(version_num=HEAD))
+
+
+def _require_head(found: str | None) -> None:
+    if found != HEAD:
+        raise SchemaMismatch(_mismatch(found))
 
 
 def _mismatch(found: str | None) -> str:

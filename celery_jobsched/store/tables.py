@@ -28,6 +28,11 @@ def _now(name: str) -> sa.Column[Any]:
     return sa.Column(name, Instant(), server_default=made_now(), nullable=False)
 
 
+#: What PostgreSQL could keep of these, infinity among it, no Python could read.
+_INSTANTS = (
+    "starts_at", "ends_at", "paused_until", "created_at", "next_fire_at", "due_at", "last_fire_at",
+)  # fmt: skip
+
 jobs = sa.Table(
     "jobsched_jobs",
     metadata,
@@ -102,10 +107,11 @@ jobs = sa.Table(
         callable_=lambda *_, dialect, **kw: bool(dialect.name != "postgresql")
     ),
     *(
-        sa.CheckConstraint(f"isfinite({name})", name=f"jobsched_jobs_{name}_finite").ddl_if(
-            dialect="postgresql"
-        )
-        for name in ("starts_at", "ends_at", "paused_until")
+        sa.CheckConstraint(
+            f"{name} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'",
+            name=f"jobsched_jobs_{name}_finite",
+        ).ddl_if(dialect="postgresql")
+        for name in _INSTANTS
     ),
     **_MYSQL,
     **_SQLITE,

@@ -17,7 +17,7 @@ class Instant(TypeDecorator[Any]):
     """An instant, stored as UTC without a zone, to the microsecond; aware UTC in Python.
 
     SQLite keeps it as text of one width, so that text order is time order. What a person wrote
-    there that is no instant comes back as the text itself, for the reader of the row to refuse.
+    there that is no instant comes back as it stands, for the reader of the row to refuse.
     """
 
     impl = sa.DateTime
@@ -37,17 +37,17 @@ class Instant(TypeDecorator[Any]):
         return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        if isinstance(value, str):
-            return _instant(value)
-        return value if value is None else value.replace(tzinfo=UTC)
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=UTC)
+        return _instant(value) if isinstance(value, str) else value
 
 
 def _instant(text: str) -> Any:
     try:
         found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return text
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 class JsonText(UserDefinedType[Any]):

@@ -7,6 +7,7 @@ triggers, but for the sun.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -32,6 +33,8 @@ _CRONTAB = (
     ("month_of_year", 12, 1),
     ("day_of_week", 7, 0),
 )
+#: The longest number of seconds that a float holds; a whole number may be any longer.
+_LONGEST_INTERVAL = sys.float_info.max
 #: In the polar night the sun stays away for half a year.
 _MOST_DAYS_WITHOUT_SUN = 366
 #: The days (proleptic ordinals) of the years 1800 to 2400, for which ephem is made.
@@ -141,7 +144,7 @@ def _solar_events(
 
 
 def _interval_text(seconds: float, schedule: Any) -> str:
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= _LONGEST_INTERVAL:
         raise InvalidJob("schedule", schedule, "an interval above zero")
     return f"schedule {float(seconds)!r}"
 

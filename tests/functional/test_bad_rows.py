@@ -81,14 +81,33 @@ BAD = {
     "text for the past": Bad(
         "created_at",
         {**EVERY, "created_at": "'long ago'"},
-        f"created_at = {PAST}, misfire = 'once'",
+        f"created_at = {PAST}",
         SQLITE,
     ),
     "text for the count": Bad(
         "fire_count",
         {**EVERY, "fire_count": "'many'"},
-        "fire_count = 0, misfire = 'once'",
+        "fire_count = 0",
         SQLITE,
+    ),
+    "bytes for an instant": Bad(
+        "starts_at", {**EVERY, "starts_at": "x'ff00'"}, "starts_at = NULL", SQLITE
+    ),
+    "before the first year": Bad(
+        "ends_at", {**EVERY, "ends_at": "'0001-01-01T00:00:00+14:00'"}, "ends_at = NULL", SQLITE
+    ),
+    "made in the first year": Bad(
+        "definition", {**EVERY, "created_at": "'0001-01-01 00:00:00'"}, f"created_at = {PAST}"
+    ),
+    "a decimal of JSON that is none": Bad(
+        "args",
+        {**EVERY, "args": """'[{"__type__": "decimal", "__value__": "many"}]'"""},
+        "args = '[1]'",
+    ),
+    "a header of Celery": Bad(
+        "options",
+        {**EVERY, "options": """'{"headers": {"task": "proj.other"}}'"""},
+        "options = NULL",
     ),
 }
 
@@ -99,6 +118,7 @@ REFUSED = {
     ("jitter", "'soon'"): ("postgresql", "mysql"),
     ("ends_at", "'never'"): ("postgresql", "mysql"),
     ("ends_at", "'infinity'"): ("postgresql", "mysql"),
+    ("created_at", "'12026-01-01'"): ("postgresql", "mysql"),
     ("enabled", "'true'"): ("sqlite", "mysql"),
     ("enabled", "NULL"): DATABASES,
     ("task", "NULL"): DATABASES,

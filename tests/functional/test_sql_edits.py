@@ -60,6 +60,9 @@ class Desk:
     def instants(self, name: str) -> list[datetime]:
         return [fire.fire_at for fire in self.tables.fires(name)]
 
+    def sent(self, name: str) -> list[datetime]:
+        return [fire.fire_at for fire in self.tables.fires(name) if fire.state == "sent"]
+
     def wait_for_fires(self, name: str, count: int) -> list[datetime]:
         """The instants of the job, once there are *count* more than now."""
         wanted = count + len(self.instants(name))
@@ -106,6 +109,18 @@ def test_an_updated_schedule_counts_from_now(desk: Desk) -> None:
     first = [at for at in instants if at > edited_at - SECOND]
     assert first[0] - edited_at < 2 * SECOND
     assert instants[-len(first) :] == [first[0] + k * SECOND for k in range(len(first))]
+
+
+def test_once_set_to_now_by_an_edit_fires_once(desk: Desk) -> None:
+    past = f"'{_ago(days=30)}'"
+    desk.insert("again", "1 day", created_at=past, once="'2030-01-01T00:00:00Z'", misfire="'skip'")
+    desk.update("again", "every = NULL", lambda: desk.next_fire_at("again").year == 2030)
+
+    for fires in (1, 2):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        desk.run(f"UPDATE jobsched_jobs SET once = '{now}' WHERE name = 'again'")
+        wait_until(lambda: len(desk.sent("again")) == fires, PICKUP + 1)  # noqa: B023
+        wait_until(lambda: datetime.now(UTC) > datetime.fromisoformat(now) + SECOND, 3)  # noqa: B023
 
 
 def test_a_disabled_row_fires_no_more(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from celery_jobsched.errors import EnvironmentMismatch, JobExistError, JobNotFound
 from celery_jobsched.fire import Fire, Origin, clock_key, new_id
@@ -137,6 +138,21 @@ def test_beats_that_take_over_at_once_never_take_the_same(records: Records) -> N
 
     taken = [id_ for share in shares for id_ in share]
     assert sorted(taken) == sorted(each.id for each in new)
+
+
+def test_a_record_that_cannot_be_read_fails_alone(records: Records) -> None:
+    write(records, fire(1), fire(2))
+    bad = fire(1).key
+    records.run(sa.update(tables.fires).where(tables.fires.c.key == bad).values(origin="the moon"))
+
+    with records.engine.begin() as conn:
+        taken = fires.take_ready(conn, NOW + HOUR, 10, "UTC")
+
+    ((broken, problem),) = [(each.fire.id, each.problem) for each in taken if each.problem]
+    assert "moon" in problem
+    with records.engine.begin() as conn:
+        fires.mark_failed(conn, [(broken, "a NUL \0 and half a character \ud800")])
+    assert [row["state"] for row in records.fires()] == ["failed", "pending"]
 
 
 def test_what_became_of_fires_is_marked_once_and_never_undone(records: Records) -> None:
