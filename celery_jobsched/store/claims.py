@@ -154,12 +154,13 @@ def plan_edited(
                 _require_readable(row)
                 job = read_row(row, by.zone_name)
                 job.check()
-                if _is_of_a_former_pause(row, job, now):
-                    conn.execute(
-                        sa.update(jobs).where(jobs.c.id == row["id"]).values(paused_until=None)
-                    )
-                    continue
-                updates.append(_replanned(row, job, _plan_of(row, job, since), now))
+                replanned = _replanned(row, job, _plan_of(row, job, since), now)
+                is_former = _is_of_a_former_pause(row, job, now)
+            if is_former:
+                ended = sa.update(jobs).where(jobs.c.id == row["id"])
+                conn.execute(ended.values(paused_until=None))
+                continue
+            updates.append(replanned)
         except InvalidJob as error:
             broken.append(error.of(row["name"]))
             refused.append(row["id"])

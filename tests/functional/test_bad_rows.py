@@ -237,7 +237,7 @@ DECLARED = {
     "unknown zone": ("timezone", {"every": "hour", "timezone": "Mars/Olympus"}),
     "nothing that says when": ("every", {"args": [1]}),
     "limit of runs": ("max_concurrency", {"every": "hour", "max_concurrency": 2}),
-    "misspelt": ("'evry'", {"evry": "hour"}),
+    "misspelt": ("evry", {"evry": "hour"}),
 }
 
 

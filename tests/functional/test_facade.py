@@ -147,7 +147,7 @@ def test_a_job_that_is_not_there_is_named(jobs: Jobs) -> None:
         ({"task": "proj.note", "every": "1 hour", "args": {"a": 1}}, "args"),
         ({"task": "proj.note", "every": "1 hour", "options": {"eta": 1}}, "options"),
         ({"task": "proj.note", "every": "1 hour", "timezone": "Europe/Pariss"}, "timezone"),
-        ({"task": "proj.note", "evry": "1 hour"}, "'evry'"),
+        ({"task": "proj.note", "evry": "1 hour"}, "evry"),
         ({"task": "proj.note", "every": "1 hour", "max_concurrency": 1}, "max_concurrency"),
     ],
 )
