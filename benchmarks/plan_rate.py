@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from celery_jobsched.store import claims, schema
+from celery_jobsched.store import pages, planning, schema
 from celery_jobsched.store.bulk import insert_rows
 from celery_jobsched.store.engine import make_engine
 from celery_jobsched.store.tables import jobs
@@ -67,17 +67,17 @@ def _page(kind: dict[str, str], start: int, rows: int) -> Iterator[dict[str, Any
 
 def _plan_all(engine: sa.Engine) -> tuple[float, float]:
     """Seconds until no row is edited, and of the slowest page."""
-    by = claims.Claimant("plan_rate")
+    by = pages.Claimant("plan_rate")
     began, slowest, since = time.perf_counter(), 0.0, None
     while True:
         page = time.perf_counter()
         with engine.connect() as conn:
-            look = claims.poll(conn)
+            look = pages.poll(conn)
         if not look.has_edited:
             return time.perf_counter() - began, slowest
         since = since or look.now
         with engine.begin() as conn:
-            claims.plan_edited(conn, look.now, since, _PAGE, by)
+            planning.plan_edited(conn, look.now, since, _PAGE, by)
         slowest = max(slowest, time.perf_counter() - page)
 
 

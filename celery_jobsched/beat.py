@@ -25,9 +25,9 @@ from .interrupts import uninterrupted
 from .publish import Publisher, begin_transactions, noted
 from .runtime import Runtime
 from .settings import unknown_options
-from .store import claims, fires
-from .store.claims import Claimant, Claimed, Poll
+from .store import claims, fires, pages, planning
 from .store.engine import is_deadlock
+from .store.pages import Claimant, Claimed, Poll
 from .store.planned import EDITED
 from .upkeep import Upkeep
 
@@ -130,7 +130,7 @@ class Scheduler(CeleryScheduler):
         self._dispatcher.mark(self.runtime.engine)
         moment = time.monotonic()
         with self.runtime.reading() as conn:
-            look = claims.poll(conn)
+            look = pages.poll(conn)
         if self._upkeep.refused:
             self._upkeep.keep(look)
             return _REFUSED_PAUSE_S
@@ -181,7 +181,7 @@ class Scheduler(CeleryScheduler):
             return False
         since = self._edits_since = self._edits_since or look.now
         with self.runtime.engine.begin() as conn:
-            planned = claims.plan_edited(conn, look.now, since, _EDITED_AT_ONCE, self._claimant)
+            planned = planning.plan_edited(conn, look.now, since, _EDITED_AT_ONCE, self._claimant)
         if planned.rows < _EDITED_AT_ONCE:
             self._edits_since = None
         _tell(planned)

@@ -14,8 +14,8 @@ from .declare import sync
 from .errors import EnvironmentMismatch, SchemaMismatch
 from .job import Job
 from .runtime import Runtime
-from .store import claims, fires, meta, replan, schema
-from .store.claims import Poll
+from .store import fires, meta, pages, replan, schema
+from .store.pages import Poll
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Upkeep:
         with engine.begin() as conn:
             meta.check_environment(conn, settings.environment)
             meta.remember(conn, "installation", self.beat)
-            now = claims.poll(conn).now
+            now = pages.poll(conn).now
             sync(conn, self.source, self.declared, now)
             self.replan_after = replan.needed(conn, self.runtime.zone_name)
         self._started_at = now

@@ -190,14 +190,14 @@ def _every(seconds):
 
 
 def _plan_all(engine):
-    from celery_jobsched.store import claims
+    from celery_jobsched.store import pages, planning
 
-    by = claims.Claimant("seeding")
+    by = pages.Claimant("seeding")
     with engine.connect() as conn:
-        now = claims.poll(conn).now
+        now = pages.poll(conn).now
     while True:
         with engine.begin() as conn:
-            if not claims.plan_edited(conn, now, now, _PAGE, by).rows:
+            if not planning.plan_edited(conn, now, now, _PAGE, by).rows:
                 return
 
 

@@ -126,7 +126,7 @@ def _made_now(element: Any, compiler: Any, **kw: Any) -> str:
 def _sqlite(url: str, timeout: float) -> Engine:
     # pysqlite's own transactions begin too late: two beats would claim the same rows.
     # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
-    engine = sa.create_engine(url, connect_args={"timeout": timeout})
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": timeout})
 
     @event.listens_for(engine, "connect")
     def _connect(dbapi_connection: Any, record: Any) -> None:
@@ -157,6 +157,7 @@ def _mysql(url: str, timeout: float) -> Engine:
     return sa.create_engine(
         url,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=1,
         connect_args={
@@ -169,7 +170,7 @@ def _mysql(url: str, timeout: float) -> Engine:
 
 
 def _postgresql(url: str, timeout: float) -> Engine:
-    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=1)
     if engine.driver == "psycopg":
 
         @event.listens_for(engine, "do_connect")

@@ -26,7 +26,7 @@ from .planned import EDITED
 from .tables import changes, fires
 
 #: How long a claim or a take-over owns its fires; then any beat may deliver them.
-OWNED_FOR = timedelta(seconds=2)
+OWNED_FOR = timedelta(seconds=1.5)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> l
     """Take over at most *limit* pending fires that nobody owns any more, oldest first."""
     query = (
         sa.select(fires)
-        .where(fires.c.ready_at <= now)
+        .where(fires.c.ready_at <= now, fires.c.state == FireState.PENDING.value)
         .order_by(fires.c.ready_at, fires.c.id)
         .limit(limit)
         .with_for_update(skip_locked=skips_locked(conn))

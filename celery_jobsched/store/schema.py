@@ -120,8 +120,10 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             yield conn
             return
         # MariaDB commits at each CREATE TABLE: only a lock of the session outlasts that.
-        conn.execute(sa.select(sa.func.get_lock("jobsched_schema", 60)))
+        name = f"jobsched {engine.url.database}"[:64]
+        if conn.execute(sa.select(sa.func.get_lock(name, 1))).scalar() != 1:
+            raise SchemaMismatch("another beat is at the tables")
         try:
             yield conn
         finally:
-            conn.execute(sa.select(sa.func.release_lock("jobsched_schema")))
+            conn.execute(sa.select(sa.func.release_lock(name)))

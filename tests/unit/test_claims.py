@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
-from celery_jobsched.store import claims, jobs, meta, replan, schema, tables
-from celery_jobsched.store.claims import Claimant, Claimed
+from celery_jobsched.store import claims, jobs, meta, pages, planning, replan, schema, tables
+from celery_jobsched.store.pages import Claimant, Claimed
 from tests.records import Records
 
 BEAT = Claimant("a beat")
@@ -29,18 +29,18 @@ def records(database_url: str) -> Iterator[Records]:
 
 def now_of(records: Records) -> datetime:
     with records.engine.connect() as conn:
-        return claims.poll(conn).now
+        return pages.poll(conn).now
 
 
 def plan(records: Records, since: datetime | None = None, limit: int = 100) -> Claimed:
     now = now_of(records)
     with records.engine.begin() as conn:
-        return claims.plan_edited(conn, now, since or now, limit, BEAT)
+        return planning.plan_edited(conn, now, since or now, limit, BEAT)
 
 
 def claim(records: Records, limit: int = 100, at: datetime | None = None) -> Claimed:
     with records.engine.begin() as conn:
-        return claims.claim_due(conn, at or claims.poll(conn).now, limit, BEAT)
+        return claims.claim_due(conn, at or pages.poll(conn).now, limit, BEAT)
 
 
 def whole_second(records: Records) -> datetime:
@@ -49,7 +49,7 @@ def whole_second(records: Records) -> datetime:
 
 def test_the_poll_tells_the_time_and_that_there_is_nothing_to_do(records: Records) -> None:
     with records.engine.connect() as conn:
-        look = claims.poll(conn)
+        look = pages.poll(conn)
 
     assert abs(look.now - datetime.now(timezone.utc)) < 5 * SECOND
     assert (look.next_wake_at, look.next_ready_at, look.has_edited) == (None, None, False)
@@ -59,14 +59,14 @@ def test_a_new_row_is_edited_then_planned_then_due(records: Records) -> None:
     made_at = whole_second(records)
     records.add("a", every="1 hour", created_at=made_at)
     with records.engine.connect() as conn:
-        assert claims.poll(conn).has_edited
+        assert pages.poll(conn).has_edited
 
     planned = plan(records)
 
     assert (planned.rows, planned.deliveries) == (1, [])
     assert records.job("a")["next_fire_at"] == made_at
     with records.engine.connect() as conn:
-        look = claims.poll(conn)
+        look = pages.poll(conn)
     assert (look.has_edited, look.next_wake_at) == (False, made_at)
 
 

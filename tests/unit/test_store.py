@@ -21,6 +21,8 @@ from tests.records import Records
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+#: How long a beat owns what it claimed.
+OWNED = timedelta(seconds=1.5)
 AWKWARD = 'it\'s "quoted", 50 % \\ back\\n, :colon, ünï→🦊\nand a second line'
 
 
@@ -45,7 +47,7 @@ def states(records: Records) -> dict[str, str]:
     return {row["id"]: row["state"] for row in records.fires()}
 
 
-def test_pending_fires_are_owned_by_their_beat_for_two_seconds(records: Records) -> None:
+def test_pending_fires_are_owned_by_their_beat_for_a_while(records: Records) -> None:
     one, two = fire(1), fire(2)
 
     written = write(records, one, two)
@@ -57,7 +59,7 @@ def test_pending_fires_are_owned_by_their_beat_for_two_seconds(records: Records)
         (two.id, "pending", two.fire_at),
     ]
     assert {(row["job_name"], row["beat"]) for row in rows} == {(one.job_name, "a beat")}
-    assert {row["ready_at"] for row in rows} == {NOW + 2 * SECOND}
+    assert {row["ready_at"] for row in rows} == {NOW + OWNED}
 
 
 def test_a_fire_that_is_there_does_not_spoil_its_batch(records: Records) -> None:
@@ -102,7 +104,7 @@ def test_only_what_nobody_owns_any_more_is_taken_over(records: Records) -> None:
     assert (early, again) == ([], [])
     assert (delivery.fire.id, delivery.fire.publishes, delivery.job) == (mine.id, 2, None)
     assert delivery.fire.fire_at == mine.fire_at
-    assert records.fires()[0]["ready_at"] == NOW + 5 * SECOND
+    assert records.fires()[0]["ready_at"] == NOW + 3 * SECOND + OWNED
 
 
 def test_what_is_taken_over_comes_with_its_job_as_it_is_now(records: Records) -> None:
@@ -163,7 +165,7 @@ def test_what_became_of_fires_is_marked_once_and_never_undone(records: Records) 
         fires.mark_sent(conn, [sent.id])
         fires.mark_failed(conn, [(failed.id, AWKWARD), (sent.id, "too late")])
         fires.mark_cancelled(conn, [cancelled.id, failed.id], "gone")
-        fires.put_back(conn, [left.id, sent.id], NOW + 2 * SECOND, NOW + HOUR)
+        fires.put_back(conn, [left.id, sent.id], NOW + OWNED, NOW + HOUR)
         fires.mark_sent(conn, [])
 
     rows = {row["id"]: row for row in records.fires()}
@@ -187,9 +189,9 @@ def test_what_another_beat_took_is_not_put_back(records: Records) -> None:
 
     with records.engine.begin() as conn:
         fires.take_ready(conn, NOW + 3 * SECOND, 10, "UTC")
-        fires.put_back(conn, [lost.id], NOW + 2 * SECOND, NOW + HOUR)
+        fires.put_back(conn, [lost.id], NOW + OWNED, NOW + HOUR)
 
-    assert [row["ready_at"] for row in records.fires()] == [NOW + 5 * SECOND]
+    assert [row["ready_at"] for row in records.fires()] == [NOW + 3 * SECOND + OWNED]
 
 
 def test_pruning_takes_finished_records_by_age_a_few_at_a_time(records: Records) -> None:
