@@ -163,6 +163,8 @@ def test_a_deleted_row_fires_no_more(desk: Desk) -> None:
 def test_jobs_that_nobody_touched_keep_their_next_instant(desk: Desk) -> None:
     desk.insert("untouched", "1 hour", created_at=f"'{_ago(minutes=7)}'")
     desk.insert("neighbour", "1 hour", created_at=f"'{_ago(minutes=9)}'")
+    for name in ("untouched", "neighbour"):
+        wait_until(lambda: desk.next_fire_at(name) > datetime.now(UTC), PICKUP, name)  # noqa: B023
     before = desk.tables.job("untouched")
 
     edit = "every = '2 hours'"
