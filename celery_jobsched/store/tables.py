@@ -98,8 +98,11 @@ jobs = sa.Table(
     sa.Column("planned", _text),
     sa.Column("error", _text),
     sa.Column("wake_at", Instant(), sa.Computed(wake_at_of_row(), persisted=True)),
-    # Serves the poll: what is due (epoch < wake_at <= now), what was edited (wake_at = epoch).
-    sa.Index("jobsched_jobs_wake_at", "wake_at"),
+    # Serves the poll: what is due (epoch < wake_at <= now), what was edited (wake_at = epoch); and
+    # rounds over what is due, which go on within an instant by id.
+    sa.Index("jobsched_jobs_wake_at", "wake_at", "id"),
+    # Serves firing by keyword: the jobs of one.
+    sa.Index("jobsched_jobs_keyword", "keyword"),
     # Serves the sync of declared jobs: those of one application.
     sa.Index("jobsched_jobs_source", "source"),
     # Text that only looks like a yes would never run, and nobody would know why.

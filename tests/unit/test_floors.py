@@ -17,6 +17,7 @@ FLOORS = (
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
+    "store.migrations.versions.v0002_triggers",
     "store.bulk store.meta store.jobs store.fires store.declared store.replan",
     "store.pages store.claims store.planning",
     "runtime",

@@ -92,6 +92,24 @@ def test_the_migrations_are_those_that_the_release_knows(engine: Engine) -> None
     assert found == schema.HEAD
 
 
+def test_tables_of_an_older_release_are_migrated_with_their_rows(engine: Engine) -> None:
+    schema.prepare(engine, True)
+    made = described(engine)
+    with engine.begin() as conn:
+        tables.metadata.drop_all(conn)
+        conn.execute(sa.text(f"DROP TABLE {schema.VERSION_TABLE}"))
+    with engine.begin() as conn:
+        schema.upgrade(conn, "0001")
+        conn.execute(sa.insert(tables.jobs).values(name="a", task="t", once="2030-01-01"))
+
+    schema.prepare(engine, True)
+
+    assert described(engine) == made
+    with engine.connect() as conn:
+        schema.check(conn)
+        assert conn.execute(sa.select(tables.jobs.c.name)).scalars().all() == ["a"]
+
+
 def test_made_tables_are_left_as_they_are(engine: Engine) -> None:
     schema.prepare(engine, True)
     with engine.begin() as conn:
