@@ -12,7 +12,7 @@ from typing import Any
 
 from . import fields as read
 from .clock import zone
-from .errors import InvalidJob
+from .errors import InvalidJob, shown
 from .triggers.celery import to_text
 from .triggers.cron import parse_cron
 from .triggers.every import parse_at, parse_every
@@ -74,9 +74,10 @@ def named(definition: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in definition.items():
         name = SPELLINGS.get(key, key)
         if name not in _KNOWN:
-            near = difflib.get_close_matches(str(key), sorted(_KNOWN), 1)
+            said = key[:64] if isinstance(key, str) else shown(key)
+            near = difflib.get_close_matches(said, sorted(_KNOWN), 1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise InvalidJob(str(key)[:64], value, f"a field that jobs have{hint}")
+            raise InvalidJob(said, value, f"a field that jobs have{hint}")
         if name in found:
             raise InvalidJob(name, value, f"one value, not one as {name!r} and one as {key!r}")
         if value is not None:
@@ -118,7 +119,7 @@ def _every_text(value: Any) -> str:
 
 def _at_text(value: Any, unit: str) -> str:
     parse_at(value, unit)
-    return value.strip() if isinstance(value, str) else read.to_json(value)
+    return value.strip() if isinstance(value, str) else read.to_json(dict(value))
 
 
 def _celery_text(value: Any) -> str:

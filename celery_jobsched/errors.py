@@ -70,6 +70,9 @@ class InvalidJob(JobschedError, ValueError):
     def __str__(self) -> str:
         return f"job {self.job!r}: {self.sentence}" if self.job is not None else self.sentence
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class NextFireTimeError(InvalidJob):
     """``every`` and ``at`` together could fail to advance, now or on some later day."""

@@ -7,6 +7,7 @@ What a trigger's own text means is not known here: see ``triggers``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from json import JSONDecoder
@@ -23,7 +24,14 @@ Reader = Callable[[str, Any], Any]
 _LONGEST = 200
 # What kombu's own loads would make anew for each text.
 _decode = JSONDecoder(object_hook=json.object_hook).decode
-_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_FLAGS: dict[str | int, bool] = {
+    "true": True, "1": True, "yes": True, 1: True,
+    "false": False, "0": False, "no": False, 0: False,
+}  # fmt: skip
+#: NUL, and the halves of characters: what not every database takes in a text.
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+#: What is longer takes longer to read than a beat has for one row.
+_LONGEST_JSON = 2**18
 
 
 def text(limit: int) -> Reader:
@@ -41,8 +49,8 @@ def text(limit: int) -> Reader:
 
 def long_text(field: str, value: Any) -> str:
     """A text of any lines."""
-    if not isinstance(value, str) or "\0" in value:
-        raise InvalidJob(field, value, "a text")
+    if not isinstance(value, str) or _UNWRITABLE.search(value):
+        raise InvalidJob(field, value, "a text of whole characters, none of them NUL")
     return value
 
 
@@ -62,8 +70,8 @@ def flag(field: str, value: Any) -> bool:
     """Yes or no."""
     if isinstance(value, bool):
         return value
-    key = str(value).strip().lower() if isinstance(value, str | int) else ""
-    if key not in _FLAGS:
+    key = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(key, str | int) or key not in _FLAGS:
         raise InvalidJob(field, value, "true or false")
     return _FLAGS[key]
 
@@ -195,6 +203,8 @@ def _json(field: str, value: Any) -> Any:
     """*value* as JSON would give it back: what the worker will get."""
     try:
         given = value if isinstance(value, str) else json.dumps(value)
+        if len(given) > _LONGEST_JSON:
+            raise ValueError(f"of at most {_LONGEST_JSON} characters")
         found = _decode(given)
         if "N" in given or "I" in given:  # NaN and Infinity are Python's, not JSON's
             json.dumps(found, allow_nan=False)

@@ -102,10 +102,10 @@ def require_finer(fields: Mapping[str, Any], unit: str, value: Any) -> None:
     Raises: NextFireTimeError (showing *value*).
     """
     finer = _FINER[unit]
-    named = [name for name, each in fields.items() if each is not None]
+    named = [name for name, each in fields.items() if each is not None or name not in At._fields]
     if not finer:
         raise NextFireTimeError("at", value, f"no such fields: none is finer than a {unit}")
-    if not named or any(name not in finer for name in fields if fields[name] is not None):
+    if not named or not set(named) <= set(finer):
         raise NextFireTimeError("at", value, f"fields finer than the {unit}: {', '.join(finer)}")
 
 
@@ -124,7 +124,7 @@ def _read(value: str, unit: str) -> dict[str, Any]:
 
 def _read_json(value: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(value[: _LONGEST_JSON + 1]))
+        return dict(json.loads(value if len(value) <= _LONGEST_JSON else ""))
     except ValueError:
         raise InvalidJob("at", value, f"{_EXPECTED}, or its fields as JSON") from None
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from celery_jobsched import clock
 from celery_jobsched.errors import InvalidJob
 from celery_jobsched.triggers import Trigger
 from celery_jobsched.triggers.cron import Cron, CronFields, mask_of
-from celery_jobsched.triggers.every import Every
+from celery_jobsched.triggers.every import Every, parse_every
 
 __all__ = ["Solar", "parse_celery", "to_text"]
 
-_LONGEST_TEXT = 1000
+#: The width of the column.
+_LONGEST_TEXT = 255
 _EXPECTED = "a schedule of Celery's: schedule <seconds>, crontab <five fields> or solar <event> …"
 _KINDS = "seconds, a timedelta, or a schedule, crontab or solar of celery.schedules"
 #: The fields of a crontab in the order of its text: name, how many values, the first.
@@ -74,8 +76,10 @@ def parse_celery(value: Any, zone: tzinfo, anchor: datetime) -> Trigger:
 
     Raises: InvalidJob (field ``celery``).
     """
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isascii():
+    if not isinstance(value, str) or not value.isascii():
         raise InvalidJob("celery", value, _EXPECTED)
+    if len(value) > _LONGEST_TEXT:
+        raise InvalidJob("celery", value, f"a text of at most {_LONGEST_TEXT} characters")
     kind, *words = value.split() or [""]
     if kind == "schedule" and words[1:] in ([], ["relative"]):
         return _interval(value, words, zone, anchor)
@@ -155,20 +159,39 @@ def _crontab_field(schedule: Any, name: str, size: int, least: int) -> str:
     if isinstance(written, str):
         return "".join(written.split())
     numbers = sorted(getattr(schedule, name))
-    return "*" if len(numbers) == size else ",".join(map(str, numbers))
+    return "*" if len(numbers) == size else ",".join(map(_run_text, _runs(numbers)))
+
+
+def _runs(numbers: list[int]) -> Iterable[list[int]]:
+    """The stretches of *numbers* (ascending) that have no gap."""
+    stretches = groupby(enumerate(numbers), lambda each: each[1] - each[0])
+    return ([number for _, number in each] for _, each in stretches)
+
+
+def _run_text(run: list[int]) -> str:
+    return f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run))
 
 
 def _interval(value: str, words: list[str], zone: tzinfo, anchor: datetime) -> Every:
     try:
-        seconds = float(words[0])
-    except (IndexError, ValueError):
-        raise InvalidJob("celery", value, _EXPECTED) from None
-    try:
-        interval = timedelta(seconds=seconds)
+        interval = timedelta(seconds=_number(words[0]))
+        n, unit = parse_every(interval)
         first = (_floor(anchor, interval, zone) if words[1:] else anchor) + interval
-        return Every(int(seconds) if seconds % 1 == 0 else seconds, "second", None, zone, first)
+        return Every(n, unit, None, zone, first)
+    except IndexError:
+        raise InvalidJob("celery", value, _EXPECTED) from None
     except (InvalidJob, OverflowError, ValueError):
         raise InvalidJob("celery", value, "schedule from 0.001 s to 1000 years") from None
+
+
+def _number(text: str) -> float:
+    """The number of a text; Python's own spellings (1_000) are none.
+
+    Raises: ValueError.
+    """
+    if "_" in text:
+        raise ValueError(f"expected a number, got: {text!r}")
+    return float(text)
 
 
 def _floor(anchor: datetime, interval: timedelta, zone: tzinfo) -> datetime:
@@ -202,7 +225,7 @@ def _solar(value: str, words: list[str]) -> Solar:
     from celery.exceptions import ImproperlyConfigured
 
     try:
-        event, latitude, longitude = words[0], float(words[1]), float(words[2])
+        event, latitude, longitude = words[0], _number(words[1]), _number(words[2])
         _celery_solar(event, latitude, longitude)
     except ImproperlyConfigured:
         raise InvalidJob("celery", value, "the ephem package, which solar schedules need") from None

@@ -211,7 +211,8 @@ def parse_every(value: Any) -> tuple[int | float, str]:
     """Read an interval: its number and its unit in the singular.
 
     *value*: "15 minutes", "month", [3, "hour"], {"hours": 3} or a timedelta (which is seconds).
-    Seconds alone may have a fraction, from 0.001 on; nothing is longer than 1000 years.
+    Seconds alone may have a fraction, from 0.001 on, to the microsecond, as a timedelta has it;
+    nothing is longer than 1000 years.
 
     Raises: InvalidJob (field ``every``).
     """
@@ -245,8 +246,7 @@ def _counted(n: Any, unit: Any, value: Any) -> tuple[int | float, str]:
     most = _LONGEST // _UNITS[unit]
     if not least <= n <= most:
         raise InvalidJob("every", value, f"from {least} to {most} {unit}s")
-    if n == math.floor(n):
-        return int(n), unit
-    if unit != "second":
+    if unit != "second" and n != math.floor(n):
         raise InvalidJob("every", value, f"a whole number of {unit}s")
-    return float(n), unit
+    n = round(n, 6)
+    return (int(n) if n == math.floor(n) else float(n)), unit

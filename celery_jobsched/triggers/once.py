@@ -18,7 +18,7 @@ from celery_jobsched.errors import InvalidJob
 __all__ = ["Once", "parse_once"]
 
 _LONGEST_TEXT = 100_000
-_MOST_INSTANTS = 10_000
+_MOST_INSTANTS = 2_000
 _EXPECTED = "instants such as 2026-12-24 18:00 or 2026-12-24T18:00:00+01:00, parted by commas"
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -77,8 +77,10 @@ def _parts(value: Any) -> Iterable[Any]:
 def _texts(text: str) -> list[str]:
     if len(text) > _LONGEST_TEXT:
         raise InvalidJob("once", text, f"a text of at most {_LONGEST_TEXT} characters")
-    parts = (part.strip() for part in re.split(r"[,;\r\n]", text))
-    return [part for part in parts if part]
+    parts = [each for part in re.split(r"[,;\r\n]", text) if (each := part.strip())]
+    if len(parts) > _MOST_INSTANTS:
+        raise InvalidJob("once", text, f"at most {_MOST_INSTANTS} instants")
+    return parts
 
 
 def _read(text: str, value: Any) -> datetime:

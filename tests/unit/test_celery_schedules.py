@@ -37,6 +37,8 @@ def trigger(schedule, zone=pytz.utc):
         (schedules.crontab(minute=0, hour="*/3"), "crontab 0 */3 * * *"),
         (schedules.crontab("0, 30", "9-17", "mon-fri", "1", "2"), "crontab 0,30 9-17 1 2 mon-fri"),
         (schedules.crontab(minute={30, 0}, hour=range(24)), "crontab 0,30 * * * *"),
+        (schedules.crontab({0, 1, 5, 6, 7}, 3), "crontab 0,1,5-7 3 * * *"),
+        (1 / 3, "schedule 0.3333333333333333"),
     ],
 )
 def test_a_schedule_is_written_as_text(schedule, text):
@@ -68,7 +70,8 @@ NO_TEXTS = [
     "crontab 61 * * * *", "crontab * * 30 2 *", "crontab */0 * * * *", "crontab , * * * *",
     "crontab * * * * 7", "crontab x * * * *", "crontab / * * * *", "solar", "solar sunset 1",
     "solar sunset x 0", "solar moonrise 0 0", "solar sunset nan 0", "crontab \u0661 * * * *",
-    None, 30, [], "x" * 1_000_000,
+    "schedule 1_000", "solar sunset 1_0 1", f"schedule {'0' * 250}30", None, 30, [],
+    "x" * 1_000_000,
 ]  # fmt: skip
 
 
@@ -94,6 +97,10 @@ def test_an_interval_fires_first_one_interval_after_its_anchor():
 
     assert every_half_minute.next_after(utc(2000, 1, 1)) == ANCHOR + timedelta(seconds=30)
     assert every_half_minute.previous_before(ANCHOR + timedelta(seconds=30)) is None
+
+
+def test_an_interval_is_exact_to_the_microsecond():
+    assert trigger(1 / 3).next_after(ANCHOR) == ANCHOR + timedelta(microseconds=333333)
 
 
 def test_a_relative_interval_fires_at_whole_units():

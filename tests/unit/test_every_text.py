@@ -24,6 +24,10 @@ from celery_jobsched.triggers.every import parse_at, parse_every
         ({"hours": 3}, (3, "hour")),
         (timedelta(minutes=1), (60, "second")),
         (timedelta(milliseconds=1500), (1.5, "second")),
+        ("0.001 seconds", (0.001, "second")),
+        ([1 / 3, "second"], (0.333333, "second")),
+        (timedelta(microseconds=333333), (0.333333, "second")),
+        ([1.0000001, "second"], (1, "second")),
     ],
 )
 def test_an_interval_is_read_from_text_and_from_python(value, expected):
@@ -80,6 +84,8 @@ def test_what_is_no_time_of_day_is_refused(value):
         ({1: 2}, "day"),
         ({}, "day"),
         ({"hour": None}, "day"),
+        ({"hour": 9, "year": None}, "day"),
+        ('{"hour": 9, "weather": null}', "day"),
     ],
 )
 def test_a_pair_that_could_fail_to_advance_is_refused(value, unit):
@@ -106,7 +112,10 @@ def test_fields_as_json_are_read_as_the_dict_they_are():
     assert found == parse_at({"weekday": "mon", "hour": 9}, "week")
 
 
-@pytest.mark.parametrize("value", ["{", "{}", '{"hour": NaN}', '{"hour": {}}', "{" * 300])
+@pytest.mark.parametrize(
+    "value",
+    ["{", "{}", '{"hour": NaN}', '{"hour": {}}', "{" * 300, '{"hour": 9}' + " " * 256 + "x"],
+)
 def test_json_that_names_no_time_of_day_is_refused(value):
     with pytest.raises(InvalidJob) as caught:
         parse_at(value, "day")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,6 +33,9 @@ triggers = st.sampled_from(
         {"once": ["2030-12-24 18:00", MOMENT]},
         {"celery": "crontab 30 7 * * 1"},
         {"schedule": 30.0},
+        {"schedule": 1 / 3},
+        {"every": [1 / 3, "second"]},
+        {"every": "week", "at": MappingProxyType({"weekday": "mon", "hour": 9})},
         {"cron": "0 0 * * *", "once": "2031-01-01"},
     ]
 )
@@ -124,6 +128,11 @@ def test_python_values_and_the_tables_texts_are_the_same_job(
         ("options", {"every": "1 day", "options": {"chain": []}}),
         ("options", {"every": "1 day", "options": {"headers": {"id": "x"}}}),
         ("enabled", {"every": "1 day", "enabled": "perhaps"}),
+        ("enabled", {"every": "1 day", "enabled": 10**5000}),
+        ("enabled", {"every": "1 day", "enabled": 0.5}),
+        ("description", {"every": "1 day", "description": "half of one: \ud83d"}),
+        ("args", {"every": "1 day", "args": [0] * 100_000}),
+        ("celery", {"celery": "crontab " + "0," * 200 + "0 * * * *"}),
         ("starts_at", {"every": "1 day", "starts_at": "soon"}),
         ("ends_at", {"every": "1 day", "starts_at": MOMENT, "ends_at": MOMENT - DAY}),
         ("max_concurrency", {"every": "1 day", "max_concurrency": 1}),
@@ -178,6 +187,23 @@ def test_a_long_value_is_shown_shortened() -> None:
         Job.from_dict("j", {"task": "t", "cron": "x" * 100_000})
 
     assert len(str(refused.value)) < 1000
+    assert repr(refused.value) == f"InvalidJob({str(refused.value)!r})"
+
+
+@pytest.mark.parametrize("key", ["x" * 1_000_000, 10**5000, ("every",)], ids=["long", "", "pair"])
+def test_a_key_that_is_no_field_is_shown_shortened(key: Any) -> None:
+    with pytest.raises(InvalidJob, match="a field that jobs have") as refused:
+        Job.from_dict("j", {"task": "t", key: 1})
+
+    assert len(str(refused.value)) < 1000
+
+
+def test_as_many_instants_as_a_job_may_name_can_be_read_again() -> None:
+    instants = [EARLY + each * DAY + MICROSECOND for each in range(2000)]
+
+    job = Job.from_dict("j", {"task": "t", "once": instants})
+
+    assert Job.from_dict("j", job.to_dict()).upcoming(EARLY, 3000) == instants
 
 
 def test_upcoming_of_an_unsaved_job_is_as_though_made_then() -> None:
