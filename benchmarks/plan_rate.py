@@ -22,7 +22,7 @@ from celery_jobsched.store.bulk import insert_rows
 from celery_jobsched.store.engine import make_engine
 from celery_jobsched.store.tables import jobs
 
-_PAGE = 500
+_PAGE = 1000
 _INSERTED_AT_ONCE = 5000
 _KINDS = ({"every": "1 hour"}, {"every": "1 day", "at": "03:30"}, {"cron": "*/15 9-17 * * mon-fri"})
 _EDITS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -23,6 +24,8 @@ _CHECK_IN_S = 2.0
 _PRUNE_S = 60.0
 _PRUNED_AT_ONCE = 1000
 _JUMP = timedelta(seconds=60)
+#: How long after the start all that stays has been made.
+_SETTLED_S = 1.0
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Upkeep:
     #: Where planning all rows anew goes on; None while there is no need.
     replan_after: int | None = None
     _started_at: datetime | None = None
+    _unsettled_since: float | None = None
     _checked_in: float | None = None
     _pruned: float = 0.0
     _clock: tuple[datetime, float] | None = None
@@ -57,7 +61,7 @@ class Upkeep:
             now = pages.poll(conn).now
             sync(conn, self.source, self.declared, now)
             self.replan_after = replan.needed(conn, self.runtime.zone_name)
-        self._started_at = now
+        self._started_at, self._unsettled_since = now, time.monotonic()
 
     @property
     def source(self) -> str:
@@ -70,6 +74,8 @@ class Upkeep:
         What is due goes first: for as long again, a look without due jobs is waited for.
         """
         moment, patience = time.monotonic(), 2 if look.is_due else 1
+        if self._unsettled_since is not None and not look.is_due:
+            self._settle(moment - self._unsettled_since)
         if self._checked_in is None or moment - self._checked_in >= _CHECK_IN_S * patience:
             self._check_in(look.now, moment)
         if moment - self._pruned >= _PRUNE_S * patience:
@@ -89,6 +95,17 @@ class Upkeep:
             self._checked_in = None
             with self.runtime.engine.begin() as conn:
                 meta.gone(conn, self.beat)
+
+    def _settle(self, seconds: float) -> None:
+        """Take out of the garbage collector's sight, once, what came with the start.
+
+        It would walk through all modules again and again, for 50 ms each time, mostly while a
+        fire is under way: that is when objects are made.
+        """
+        if seconds >= _SETTLED_S:
+            self._unsettled_since = None
+            gc.collect()
+            gc.freeze()
 
     def _check_in(self, now: datetime, moment: float) -> None:
         self._watch_clock(now, moment)
