@@ -101,8 +101,7 @@ def read_values(given: Mapping[str, Any], default_timezone: str) -> dict[str, An
         unit = parse_every(given["every"])[1] if "every" in given else "day"
         found["at"] = _at_text(given["at"], unit)
     if "cron" in given:
-        parse_cron(given["cron"])
-        found["cron"] = given["cron"].strip()
+        found["cron"] = parse_cron(given["cron"]).text
     if "once" in given:
         gap, fold = found.get("dst_gap", "run"), found.get("dst_fold", "first")
         instants = parse_once(given["once"], zone(here), gap, fold)

@@ -15,11 +15,16 @@ from celery.beat import ScheduleEntry
 from celery.schedules import BaseSchedule, crontab, schedule
 from celery.utils.nodenames import anon_nodename
 
-from .clock import zone
+from .clock import UTC, zone
+from .errors import InvalidJob
 from .fire import Fire
 from .job import Job
+from .triggers.celery import parse_celery
+from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every
 
+#: A crontab counts from nothing.
+_NO_ANCHOR = datetime(1970, 1, 1, tzinfo=UTC)
 _REPR_LENGTH = 1024
 
 
@@ -83,25 +88,27 @@ def _schedule_of(
     every: str | None, at: str | None, cron: str | None, celery: str | None, zone_name: str
 ) -> BaseSchedule | None:
     if cron is not None:
-        return _crontab(cron, zone_name)
+        return _crontab(cron, zone_name) if _is_celerys(cron, zone_name) else None
     if celery is not None:
         kind, _, rest = celery.partition(" ")
         if kind == "crontab":
-            return _crontab(rest, zone_name, both_days=True)
+            return _crontab(rest, zone_name)
         return schedule(timedelta(seconds=float(rest.split()[0]))) if kind == "schedule" else None
     probe = Job(name="-", task="-", every=every, at=at, default_timezone=zone_name).trigger
     return _interval(probe) if isinstance(probe, Every) else None
 
 
-def _crontab(text: str, zone_name: str, both_days: bool = False) -> BaseSchedule | None:
-    words = text.split()
-    days_differ = len(words) == 5 and not both_days and "*" not in (words[2][0], words[4][0])
-    if len(words) != 5 or "?" in text or days_differ:
-        return None
+def _is_celerys(cron: str, zone_name: str) -> bool:
+    """Whether Celery reads an expression, and as the same fields: it takes friL for friday."""
     try:
-        return ZonedCrontab(zone(zone_name), *(word.lower() for word in words))
-    except (ValueError, LookupError):  # a form that is ours and not Celery's
-        return None
+        celerys = parse_celery(f"crontab {cron.lower()}", zone(zone_name), _NO_ANCHOR)
+    except InvalidJob:
+        return False
+    return isinstance(celerys, Cron) and celerys.fields == parse_cron(cron)
+
+
+def _crontab(text: str, zone_name: str) -> BaseSchedule:
+    return ZonedCrontab(zone(zone_name), *text.lower().split())
 
 
 def _interval(every: Every) -> BaseSchedule | None:

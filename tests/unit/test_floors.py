@@ -12,7 +12,10 @@ HOME = Path(__file__).resolve().parents[2] / PACKAGE
 #: From the words up to the doors.
 FLOORS = (
     "errors clock settings events",
-    "triggers triggers.at triggers.every triggers.cron triggers.once triggers.celery",
+    "triggers triggers.at triggers.every",
+    "triggers.cron.days triggers.cron.fields triggers.cron.items",
+    "triggers.cron.expression triggers.cron.named triggers.cron",
+    "triggers.once triggers.celery",
     "fields definition job fire plan",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
