@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,9 +24,15 @@ from celery_jobsched.errors import InvalidJob
 __all__ = [
     "TICK",
     "UTC",
+    "LocalTimes",
+    "abbreviation",
     "check_dst",
     "instants_of",
+    "jump_at",
+    "left_out",
     "next_instant",
+    "nominal_times",
+    "offset_text",
     "previous_instant",
     "to_local",
     "zone",
@@ -156,6 +162,75 @@ def previous_instant(
         return max(starts[index], local - offsets[index]).replace(tzinfo=UTC)
     except OverflowError:
         return None
+
+
+class LocalTimes(NamedTuple):
+    """A series of local times, and which instants they mean: what ``next_instant`` is given.
+
+    ``real_time``: the series follows the clocks as they go, and the DST options do not concern it.
+    """
+
+    zone: tzinfo
+    later: Callable[[datetime], datetime | None]
+    gap: str = "run"
+    fold: str = "first"
+    real_time: bool = False
+
+
+def nominal_times(instant: datetime, times: LocalTimes) -> Iterator[datetime]:
+    """The local times of the series that mean *instant*, ascending; none when none does.
+
+    They are several, or another than what the clocks show, where the clocks jump to *instant*.
+    """
+    starts, offsets, befores, closes = _stretches(times.zone, times.gap, times.fold)
+    utc = _naive_utc(instant)
+    index = bisect_right(starts, utc) - 1
+    local = utc + offsets[index]
+    cursor = max(local - TICK, befores[index]) if utc > starts[index] else befores[index]
+    while (found := times.later(cursor)) is not None and found <= local < closes[index]:
+        yield found
+        cursor = found
+
+
+def left_out(
+    after: datetime, until: datetime, times: LocalTimes
+) -> Iterator[tuple[datetime, datetime]]:
+    """The local times of the series that the clocks jump over, and the instants of the jumps.
+
+    Those of the jumps after *after* and until *until*, whatever the series makes of them.
+    """
+    starts, _, opens, _ = _stretches(times.zone, "skip", "first")
+    reached = _stretches(times.zone).befores
+    first = bisect_right(starts, _naive_utc(after))
+    for index in range(first, bisect_right(starts, _naive_utc(until))):
+        cursor = reached[index]
+        while (found := times.later(cursor)) is not None and found <= opens[index]:
+            yield found, starts[index].replace(tzinfo=UTC)
+            cursor = found
+
+
+def jump_at(instant: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    """What the clocks show before they jump at *instant* and after it; None when they do not."""
+    starts, offsets, _, _ = _stretches(zone)
+    utc = _naive_utc(instant)
+    index = bisect_right(starts, utc) - 1
+    if index < 1 or starts[index] != utc or offsets[index] == offsets[index - 1]:
+        return None
+    return utc + offsets[index - 1], utc + offsets[index]
+
+
+def abbreviation(instant: datetime, zone: tzinfo) -> str:
+    """What the zone's time at *instant* is called, such as CET, or its offset."""
+    return instant.astimezone(zone).tzname() or ""
+
+
+def offset_text(offset: timedelta) -> str:
+    """+01, -03:30 or -00:25:21."""
+    seconds = abs(round(offset.total_seconds()))
+    parts = [seconds // 3600, seconds // 60 % 60, seconds % 60]
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return ("-" if offset < timedelta(0) else "+") + ":".join(f"{part:02}" for part in parts)
 
 
 class _Stretches(NamedTuple):

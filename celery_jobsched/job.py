@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import TICK, UTC, zone
+from .clock import TICK, UTC, nominal_times, to_local, zone
 from .definition import named, read_values
 from .errors import InvalidJob, shown
-from .triggers import AnyOf, Trigger
+from .triggers import AnyOf, Trigger, local_times_of
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every, parse_at, parse_every
@@ -159,6 +159,15 @@ class Job:
             instant = self._previous(trigger, instant)
         return found
 
+    def nominal(self, fire_at: datetime) -> datetime:
+        """The local time (naive) that a fire at *fire_at* stands for: 02:30 of a night without.
+
+        Of several the first; what the clocks show where no trigger tells another.
+        """
+        found = (next(nominal_times(fire_at, each), None) for each in local_times_of(self.trigger))
+        times = [each for each in found if each is not None]
+        return min(times, default=to_local(fire_at, zone(self.zone_name)))
+
     def next_after(self, instant: datetime) -> datetime | None:
         """The next instant strictly after *instant* and within the job's bounds."""
         return self._next(self.trigger, instant)
@@ -191,7 +200,7 @@ class Job:
         if self.once is not None:
             yield Once(parse_once(self.once, here))
         if self.celery is not None:
-            yield parse_celery(self.celery, here, anchor)
+            yield parse_celery(self.celery, here, anchor, gap, fold)
 
 
 #: The fields that a definition may set, in the order of the table.

@@ -68,7 +68,9 @@ def to_text(schedule: Any) -> str:
     raise InvalidJob("schedule", schedule, _KINDS)
 
 
-def parse_celery(value: Any, zone: tzinfo, anchor: datetime) -> Trigger:
+def parse_celery(
+    value: Any, zone: tzinfo, anchor: datetime, gap: str = "run", fold: str = "first"
+) -> Trigger:
     """Read what ``to_text`` wrote.
 
     An interval fires first one interval after *anchor*: for Celery a fresh entry has just run. A
@@ -84,7 +86,7 @@ def parse_celery(value: Any, zone: tzinfo, anchor: datetime) -> Trigger:
     if kind == "schedule" and words[1:] in ([], ["relative"]):
         return _interval(value, words, zone, anchor)
     if kind == "crontab" and len(words) == len(_CRONTAB):
-        return Cron(_crontab(value), zone)
+        return Cron(_crontab(value), zone, gap, fold)
     if kind == "solar" and len(words) == 3:
         return _solar(value, words)
     raise InvalidJob("celery", value, _EXPECTED)

@@ -63,6 +63,11 @@ class Cron:
         """The last match strictly earlier than *instant*."""
         return clock.previous_instant(instant, self.zone, self.fields.earlier, *self._rule)
 
+    @property
+    def local_times(self) -> clock.LocalTimes:
+        """What the fields name, and how it is read in gaps and folds."""
+        return clock.LocalTimes(self.zone, self.fields.later, *self._rule, self.fields.wildcard)
+
     @cached_property
     def _rule(self) -> tuple[str, str]:
         return ("skip", "both") if self.fields.wildcard else (self.dst_gap, self.dst_fold)
