@@ -21,6 +21,7 @@ from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
+from .words import describe
 
 #: The columns that say when; a job needs one of them.
 TRIGGERS = ("every", "cron", "once", "rrule", "celery", "keyword", "custom")
@@ -167,6 +168,10 @@ class Job:
         found = (next(nominal_times(fire_at, each), None) for each in local_times_of(self.trigger))
         times = [each for each in found if each is not None]
         return min(times, default=to_local(fire_at, zone(self.zone_name)))
+
+    def describe(self) -> str:
+        """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""
+        return describe(self)
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The next instant strictly after *instant* and within the job's bounds."""
