@@ -17,7 +17,7 @@ FLOORS = (
     "triggers.cron.expression triggers.cron.named triggers.cron",
     "triggers.once triggers.celery",
     "words.english words.days words.cron words.every words.once words.celery words",
-    "fields definition job fire plan",
+    "fields definition job preview fire plan",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
