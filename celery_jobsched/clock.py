@@ -29,6 +29,7 @@ __all__ = [
     "check_dst",
     "instants_of",
     "jump_at",
+    "latest_local",
     "left_out",
     "next_instant",
     "nominal_times",
@@ -83,6 +84,17 @@ def to_local(instant: datetime, zone: tzinfo) -> datetime:
     stretches = _stretches(zone)
     utc = _naive_utc(instant)
     return utc + stretches.offsets[bisect_right(stretches.starts, utc) - 1]
+
+
+def latest_local(instant: datetime, zone: tzinfo) -> datetime:
+    """The latest local time that means *instant*, or one before it, by the rule of fixed times.
+
+    What the clocks show; while they show again what they have shown, the end of that.
+    """
+    stretches = _stretches(zone)
+    utc = _naive_utc(instant)
+    index = bisect_right(stretches.starts, utc) - 1
+    return max(_shifted(utc, stretches.offsets[index]), stretches.befores[index])
 
 
 def instants_of(

@@ -16,6 +16,7 @@ FLOORS = (
     "triggers.cron.days triggers.cron.fields triggers.cron.items",
     "triggers.cron.expression triggers.cron.named triggers.cron",
     "triggers.once triggers.celery",
+    "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
     "words.english words.days words.cron words.every words.once words.celery words",
     "fields definition job preview fire plan",
     "store store.types store.engine store.planned store.tables store.schema",
