@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple
 
-from . import clock
+from . import clock, jumps
 from .clock import LocalTimes
 from .job import Job
 from .triggers import local_times_of
@@ -97,7 +97,7 @@ def _occurrence(
     zone = clock.zone(job.zone_name)
     local = clock.to_local(at, zone)
     offset = local - at.replace(tzinfo=None)
-    return Occurrence(at, local, nominal, offset, clock.abbreviation(at, zone), mark, fires)
+    return Occurrence(at, local, nominal, offset, jumps.abbreviation(at, zone), mark, fires)
 
 
 def _mark(job: Job, at: datetime, times: LocalTimes) -> Mark | None:
@@ -143,7 +143,7 @@ def _dropped(job: Job, after: datetime, until: datetime) -> Iterator[Occurrence]
     for times in local_times_of(job.trigger):
         if times.gap != "skip":
             continue
-        skipped = clock.left_out(after, until, times)
+        skipped = jumps.left_out(after, until, times)
         for jump, group in groupby(skipped, key=lambda each: each[1]):
             missing = [local for local, _ in group]
             if not times.real_time or not _fires_on_day_of(job, missing[0], times):
@@ -166,7 +166,7 @@ def _fires_on_day_of(job: Job, local: datetime, times: LocalTimes) -> bool:
 
 def _missing(missing: list[datetime], jump: datetime, times: LocalTimes) -> str:
     """Says that "02:30 does not exist this day (clocks go 02:00 -> 03:00)"."""
-    clocks = clock.jump_at(jump, times.zone) or (missing[0], missing[0])
+    clocks = jumps.jump_at(jump, times.zone) or (missing[0], missing[0])
     same_day = clocks[0].date() == clocks[1].date()
     form = _clock if same_day else _dated
     names = [form(each) for each in missing[:_MOST_NAMED]]

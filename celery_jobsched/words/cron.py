@@ -7,7 +7,6 @@ hour"; one of fixed times never does: on the nights when the clocks change the t
 from __future__ import annotations
 
 from celery_jobsched.triggers.cron import CronFields, numbers_of, parse_cron
-from celery_jobsched.triggers.cron.days import EVERY_WEEK
 
 from .days import DaysOfYear
 from .english import MOST_ITEMS, clock_time, every, listed, ordinal, ranges, run_of
@@ -40,7 +39,7 @@ def of_fields(fields: CronFields) -> str | None:
 
 def _qualified(text: str | None, fields: CronFields) -> str | None:
     """*text* with the weeks and the years that it is for."""
-    if text is not None and fields.days.weeks != EVERY_WEEK:
+    if text is not None and fields.days.weeks is not None:
         weeks = list(numbers_of(fields.days.weeks))
         text = _among(text, f"ISO week{'s' if len(weeks) > 1 else ''}", weeks)
     if text is not None and fields.years is not None:

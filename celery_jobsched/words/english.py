@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
 
-from celery_jobsched import clock
+from celery_jobsched import clock, jumps
 
 __all__ = [
     "MONTHS",
@@ -81,7 +81,7 @@ def moment(instant: datetime, zone: tzinfo) -> str:
     if local.microsecond:
         text += ("" if local.second else ":00") + f".{local.microsecond:06}".rstrip("0")
     twice = len(clock.instants_of(local, zone, "skip", "both")) > 1
-    return f"{text} ({clock.offset_text(local - _naive(instant))})" if twice else text
+    return f"{text} ({jumps.offset_text(local - _naive(instant))})" if twice else text
 
 
 def _naive(instant: datetime) -> datetime:

@@ -11,7 +11,7 @@ HOME = Path(__file__).resolve().parents[2] / PACKAGE
 
 #: From the words up to the doors.
 FLOORS = (
-    "errors clock settings events",
+    "errors clock jumps settings events",
     "triggers triggers.at triggers.every",
     "triggers.cron.days triggers.cron.fields triggers.cron.items",
     "triggers.cron.expression triggers.cron.named triggers.cron",

@@ -10,7 +10,7 @@ import pytz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_jobsched import Job, clock
+from celery_jobsched import Job, clock, jumps
 
 UTC = clock.UTC
 STEP = timedelta(minutes=10)
@@ -47,7 +47,7 @@ def test_around_any_change_each_instant_knows_just_the_local_times_that_mean_it(
             missing.append(local)
 
     assert {each: list(clock.nominal_times(each, times)) for each in meaning} == meaning
-    found = list(clock.left_out(moment - clock.TICK, moment, times))
+    found = list(jumps.left_out(moment - clock.TICK, moment, times))
     assert [at for at, _ in found] == [each for each in missing if is_of(each, moment, zone)]
     assert {jump for _, jump in found} <= {moment}
 
@@ -84,13 +84,13 @@ def test_an_instant_that_no_time_of_the_series_means_stands_for_none(instant, ex
 def test_a_jump_has_what_the_clocks_show_before_and_after_it():
     berlin = clock.zone("Europe/Berlin")
 
-    spring = clock.jump_at(datetime(2027, 3, 28, 1, tzinfo=UTC), berlin)
-    autumn = clock.jump_at(datetime(2027, 10, 31, 1, tzinfo=UTC), berlin)
+    spring = jumps.jump_at(datetime(2027, 3, 28, 1, tzinfo=UTC), berlin)
+    autumn = jumps.jump_at(datetime(2027, 10, 31, 1, tzinfo=UTC), berlin)
 
     assert spring == (datetime(2027, 3, 28, 2), datetime(2027, 3, 28, 3))
     assert autumn == (datetime(2027, 10, 31, 3), datetime(2027, 10, 31, 2))
-    assert clock.jump_at(datetime(2027, 3, 28, 2, tzinfo=UTC), berlin) is None
-    assert clock.jump_at(datetime(2027, 3, 28, 1, tzinfo=UTC), pytz.utc) is None
+    assert jumps.jump_at(datetime(2027, 3, 28, 2, tzinfo=UTC), berlin) is None
+    assert jumps.jump_at(datetime(2027, 3, 28, 1, tzinfo=UTC), pytz.utc) is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_jump_has_what_the_clocks_show_before_and_after_it():
     ],
 )
 def test_an_offset_is_written_as_short_as_it_is_exact(offset, text):
-    assert clock.offset_text(offset) == text
+    assert jumps.offset_text(offset) == text
 
 
 SPRING = datetime(2027, 3, 28, 1, tzinfo=UTC)

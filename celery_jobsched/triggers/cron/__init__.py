@@ -57,11 +57,11 @@ class Cron:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first match strictly later than *instant*; None past the year 9999."""
-        return clock.next_instant(instant, self.zone, self.fields.later, *self._rule)
+        return self._stretches.next_instant(instant, self.fields.later)
 
     def previous_before(self, instant: datetime) -> datetime | None:
         """The last match strictly earlier than *instant*."""
-        return clock.previous_instant(instant, self.zone, self.fields.earlier, *self._rule)
+        return self._stretches.previous_instant(instant, self.fields.earlier)
 
     @property
     def local_times(self) -> clock.LocalTimes:
@@ -69,6 +69,10 @@ class Cron:
         return clock.LocalTimes(self.zone, self.fields.later, *self._rule, self.fields.wildcard)
 
     @cached_property
+    def _stretches(self) -> clock.Stretches:
+        return clock.stretches(self.zone, *self._rule)
+
+    @property
     def _rule(self) -> tuple[str, str]:
         return ("skip", "both") if self.fields.wildcard else (self.dst_gap, self.dst_fold)
 

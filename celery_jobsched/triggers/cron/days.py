@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 __all__ = [
     "EVERY_DAY",
-    "EVERY_WEEK",
+    "EVERY_MONTH",
     "EVERY_WEEKDAY",
     "DaySet",
     "MonthDays",
@@ -23,9 +23,9 @@ __all__ = [
     "numbers_of",
 ]
 
+EVERY_MONTH = (1 << 13) - 2
 EVERY_DAY = (1 << 32) - 2
 EVERY_WEEKDAY = (1 << 7) - 1
-EVERY_WEEK = (1 << 54) - 2
 
 #: A set of weekdays repeated over six weeks: multiplying copies it to the bits 0, 7, 14, …
 _SIX_WEEKS = sum(1 << 7 * week for week in range(6))
@@ -67,30 +67,42 @@ class DaySet:
 class MonthDays:
     """The days that match a ``day`` field, a ``weekday`` field and ISO weeks.
 
-    A day must be in both sets, or with ``either`` in one of them, and in one of ``weeks``.
+    A day must be in both sets, or with ``either`` in one of them; and in one of ``weeks``, unless
+    they are None.
     """
 
     day: DaySet
     weekday: DaySet
     either: bool = False
     #: Bit n: ISO week n, from 1 to 53.
-    weeks: int = EVERY_WEEK
+    weeks: int | None = None
 
     def of(self, year: int, month: int) -> int:
         """The mask of the days that match in this month."""
-        shape = _shape(year, month)
-        days = self._known.get(shape)
-        if days is None:
-            days = self._known[shape] = self._in(*shape)
-        return days if self.weeks == EVERY_WEEK else days & _in_weeks(year, month, self.weeks)
+        days = self._by_shape[_shape(year, month)]
+        return days if self.weeks is None else days & _in_weeks(year, month, self.weeks)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether every day of every month matches."""
+        every = self.day.numbers == EVERY_DAY and self.weekday.weekdays == EVERY_WEEKDAY
+        return every and self.weeks is None
 
     @cached_property
-    def _known(self) -> dict[tuple[int, int], int]:
-        return {}
+    def _by_shape(self) -> _Shapes:
+        return _Shapes(self)
 
-    def _in(self, first: int, length: int) -> int:
-        day, weekday = self.day.of(first, length), self.weekday.of(first, length)
-        return day | weekday if self.either else day & weekday
+
+class _Shapes(dict[tuple[int, int], int]):
+    """The days that match in a month, by what _shape says of it: found when asked for."""
+
+    def __init__(self, days: MonthDays) -> None:
+        self._days = days
+
+    def __missing__(self, shape: tuple[int, int]) -> int:
+        day, weekday = self._days.day.of(*shape), self._days.weekday.of(*shape)
+        self[shape] = day | weekday if self._days.either else day & weekday
+        return self[shape]
 
 
 def mask_of(numbers: set[int]) -> int:

@@ -11,8 +11,7 @@ from datetime import MAXYEAR, MINYEAR, datetime
 from functools import cached_property
 from itertools import product
 
-from celery_jobsched import clock
-from celery_jobsched.triggers.cron.days import MonthDays, numbers_of
+from celery_jobsched.triggers.cron.days import EVERY_MONTH, MonthDays, numbers_of
 
 __all__ = ["CronFields"]
 
@@ -39,23 +38,35 @@ class CronFields:
     def later(self, local: datetime) -> datetime | None:
         """The first matching local time strictly after *local*; None past the year 9999."""
         year, month, day = local.year, local.month, local.day
-        if self.days_in(year, month) >> day & 1:
-            time = self._time_after(local.hour, local.minute, local.second)
-            if time:
-                return datetime(year, month, day, *time)
+        if self._daily or self.days_in(year, month) >> day & 1:
+            hour, minute = local.hour, local.minute
+            if self.hours >> hour & 1:
+                same_minute = self.seconds > 1 and self.minutes >> minute & 1
+                if same_minute and (second := _above(self.seconds, local.second)):
+                    return datetime(year, month, day, hour, minute, second)
+                if minute := _above(self.minutes, minute):
+                    return datetime(year, month, day, hour, minute, self._first_second)
+            if hour := _above(self.hours, hour):
+                return datetime(year, month, day, hour, self._first_minute, self._first_second)
         date = self._day_after(year, month, day)
-        return date and datetime(*date, *self._first_time)
+        return date and datetime(*date, self._first_hour, self._first_minute, self._first_second)
 
     def earlier(self, local: datetime) -> datetime | None:
         """The last matching local time strictly before *local*."""
-        local -= clock.TICK
         year, month, day = local.year, local.month, local.day
-        if self.days_in(year, month) >> day & 1:
-            time = self._time_until(local.hour, local.minute, local.second)
-            if time:
-                return datetime(year, month, day, *time)
+        if self._daily or self.days_in(year, month) >> day & 1:
+            hour, minute = local.hour, local.minute
+            if self.hours >> hour & 1:
+                gone = local.second + 1 if local.microsecond else local.second
+                same_minute = gone and self.minutes >> minute & 1
+                if same_minute and (second := _below(self.seconds, gone)) >= 0:
+                    return datetime(year, month, day, hour, minute, second)
+                if (minute := _below(self.minutes, minute)) >= 0:
+                    return datetime(year, month, day, hour, minute, self._last_second)
+            if (hour := _below(self.hours, hour)) >= 0:
+                return datetime(year, month, day, hour, self._last_minute, self._last_second)
         date = self._day_before(year, month, day)
-        return date and datetime(*date, *self._last_time)
+        return date and datetime(*date, self._last_hour, self._last_minute, self._last_second)
 
     @property
     def comes(self) -> bool:
@@ -69,81 +80,64 @@ class CronFields:
         return self.days.of(year, month) if matches else 0
 
     @cached_property
-    def _first_time(self) -> tuple[int, int, int]:
-        return _low(self.hours), _low(self.minutes), _low(self.seconds)
+    def _daily(self) -> bool:
+        """Whether every day matches: what is asked most need not look at the calendar."""
+        return self.months == EVERY_MONTH and self.years is None and self.days.are_all
 
-    @cached_property
-    def _last_time(self) -> tuple[int, int, int]:
-        return _high(self.hours), _high(self.minutes), _high(self.seconds)
-
-    def _time_after(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
-        if self.hours >> hour & 1:
-            if self.minutes >> minute & 1 and (seconds := _from(self.seconds, second + 1)):
-                return hour, minute, _low(seconds)
-            if minutes := _from(self.minutes, minute + 1):
-                return hour, _low(minutes), _low(self.seconds)
-        if hours := _from(self.hours, hour + 1):
-            return _low(hours), _low(self.minutes), _low(self.seconds)
-        return None
-
-    def _time_until(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
-        if self.hours >> hour & 1:
-            if self.minutes >> minute & 1 and (seconds := _below(self.seconds, second + 1)):
-                return hour, minute, _high(seconds)
-            if minutes := _below(self.minutes, minute):
-                return hour, _high(minutes), _high(self.seconds)
-        if hours := _below(self.hours, hour):
-            return _high(hours), _high(self.minutes), _high(self.seconds)
-        return None
+    _first_hour = cached_property(lambda self: _lowest(self.hours))
+    _first_minute = cached_property(lambda self: _lowest(self.minutes))
+    _first_second = cached_property(lambda self: _lowest(self.seconds))
+    _last_hour = cached_property(lambda self: _highest(self.hours))
+    _last_minute = cached_property(lambda self: _highest(self.minutes))
+    _last_second = cached_property(lambda self: _highest(self.seconds))
 
     def _day_after(self, year: int, month: int, day: int) -> tuple[int, int, int] | None:
-        days = _from(self.days_in(year, month), day + 1)
-        while not days:
-            months = _from(self.months, month + 1)
-            if not months or not self._has_year(year):
-                year, months = self._year_after(year), self.months
+        day = _above(self.days_in(year, month), day)
+        while not day:
+            following = _above(self.months, month)
+            if not following or not self._has_year(year):
+                year, following = self._year_after(year), _lowest(self.months)
             if year > MAXYEAR:
                 return None
-            month = _low(months)
-            days = self.days.of(year, month)
-        return year, month, _low(days)
+            month = following
+            day = _above(self.days.of(year, month), 0)
+        return year, month, day
 
     def _day_before(self, year: int, month: int, day: int) -> tuple[int, int, int] | None:
-        days = _below(self.days_in(year, month), day)
-        while not days:
-            months = _below(self.months, month)
-            if not months or not self._has_year(year):
-                year, months = self._year_before(year), self.months
+        day = _below(self.days_in(year, month), day)
+        while day < 0:
+            month = _below(self.months, month)
+            if month < 0 or not self._has_year(year):
+                year, month = self._year_before(year), _highest(self.months)
             if year < MINYEAR:
                 return None
-            month = _high(months)
-            days = self.days.of(year, month)
-        return year, month, _high(days)
+            day = _highest(self.days.of(year, month))
+        return year, month, day
 
     def _has_year(self, year: int) -> bool:
         return self.years is None or bool(self.years >> year & 1)
 
     def _year_after(self, year: int) -> int:
-        if self.years is None:
-            return year + 1
-        years = _from(self.years, year + 1)
-        return _low(years) if years else MAXYEAR + 1
+        return year + 1 if self.years is None else _above(self.years, year) or MAXYEAR + 1
 
     def _year_before(self, year: int) -> int:
-        return year - 1 if self.years is None else _high(_below(self.years, year))
+        return year - 1 if self.years is None else _below(self.years, year)
 
 
-def _low(mask: int) -> int:
+def _lowest(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-def _high(mask: int) -> int:
+def _highest(mask: int) -> int:
     return mask.bit_length() - 1
 
 
-def _from(mask: int, number: int) -> int:
-    return mask >> number << number
+def _above(mask: int, number: int) -> int:
+    """The least number of the set above *number*; 0 when there is none."""
+    rest = mask >> number + 1
+    return rest and number + (rest & -rest).bit_length()
 
 
 def _below(mask: int, number: int) -> int:
-    return mask & (1 << number) - 1
+    """The highest number of the set below *number*; -1 when there is none."""
+    return (mask & (1 << number) - 1).bit_length() - 1

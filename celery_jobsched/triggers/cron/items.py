@@ -81,7 +81,10 @@ def read_fields(texts: Mapping[str, str], text: str, either: bool = False) -> Cr
         minutes=numbers["minute"],
         hours=numbers["hour"],
         days=MonthDays(
-            _days(texts["day"]), _weekdays(texts["day_of_week"]), either, numbers["week"]
+            _days(texts["day"]),
+            _weekdays(texts["day_of_week"]),
+            either,
+            weeks=None if texts["week"] == "*" else numbers["week"],
         ),
         months=numbers["month"],
         years=None if texts["year"] == "*" else numbers["year"],
