@@ -6,11 +6,12 @@ Each call is one transaction; a running beat sees its effect with the next poll.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from .definition import by_column
 from .job import Job
-from .runtime import Runtime
+from .runtime import Runtime, now
 from .store import jobs, schema
 
 _SOURCE = "api"
@@ -74,6 +75,30 @@ class Jobs:
         """
         with self.runtime.reading() as conn:
             return jobs.find(conn, name, self.runtime.zone_name)
+
+    def upcoming(self, name: str, count: int = 10, after: datetime | None = None) -> list[datetime]:
+        """The next *count* instants of a job strictly after *after* (now), in UTC, oldest first.
+
+        By its schedule and bounds; that it is disabled or has no fires left is not asked.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: its row cannot be read.
+        """
+        return self.get(name).upcoming(after or now(), count)
+
+    def previous(
+        self, name: str, count: int = 10, before: datetime | None = None
+    ) -> list[datetime]:
+        """The last *count* instants of a job strictly before *before* (now), newest first.
+
+        What its schedule says, whatever became of it.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: its row cannot be read.
+        """
+        return self.get(name).previous(before or now(), count)
 
     def timetable(self, limit: int = 50) -> Sequence[Mapping[Any, Any]]:
         """What, next and last fire of *limit* jobs, those that fire soonest first."""

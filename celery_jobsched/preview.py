@@ -27,7 +27,7 @@ _MOST_COUNTED = 100_000
 class Mark(NamedTuple):
     """What the DST rule made of an occurrence: a code for programs, a text for people.
 
-    The codes: ``moved``, ``merged``, ``dropped``, ``first only``, ``first``, ``second``.
+    The codes: ``moved``, ``merged``, ``dropped``, ``first_only``, ``first``, ``second``.
     """
 
     code: str
@@ -134,7 +134,7 @@ def _in_fold(job: Job, at: datetime, local: datetime, times: LocalTimes) -> Mark
         return None
     day = "" if second.date() == first.date() else f"{second:%Y-%m-%d} "
     other = f"{day}{_clock(second)} UTC"
-    return Mark("first only", f"{twice}: fires the first time only (not at {other})")
+    return Mark("first_only", f"{twice}: fires the first time only (not at {other})")
 
 
 def _dropped(job: Job, after: datetime, until: datetime) -> Iterator[Occurrence]:

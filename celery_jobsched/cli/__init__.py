@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-_UNAVAILABLE = 69
+from .failures import failing_in_words
+from .next import next_fires
 
 
 @click.group(invoke_without_command=True)
@@ -21,6 +22,9 @@ def jobs(ctx: click.Context, /, **options: Any) -> None:
     """Look at the jobs of celery_jobsched."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_jobs)
+
+
+jobs.add_command(next_fires)
 
 
 @jobs.command("list")
@@ -43,17 +47,11 @@ def list_jobs(
 
 
 def _timetable(app: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
-    from sqlalchemy.exc import DBAPIError
+    with failing_in_words():
+        from ..jobs import Jobs
 
-    from ..errors import JobschedError
-    from ..jobs import Jobs
-
-    try:
         found = Jobs(app)
         return [_shown(row) for row in found.timetable(limit)], len(found)
-    except (DBAPIError, JobschedError) as error:
-        click.echo(f"{getattr(error, 'orig', error)}", err=True)
-        raise click.exceptions.Exit(_UNAVAILABLE) from error
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def test_a_time_that_comes_twice_fires_the_first_time_only(
 
     first, second = instants
     why = f"{time} comes twice this day: fires the first time only (not at {second[3:]} UTC)"
-    assert marked == [(first, local, "first only", why)]
+    assert marked == [(first, local, "first_only", why)]
 
 
 @pytest.mark.parametrize(("zone", "day", "time", "instants", "local"), FOLDS)
