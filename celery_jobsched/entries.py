@@ -14,11 +14,13 @@ from typing import Any
 from celery.beat import ScheduleEntry
 from celery.schedules import BaseSchedule, crontab, schedule
 from celery.utils.nodenames import anon_nodename
+from kombu.utils.functional import maybe_list
 
 from .clock import UTC, zone
 from .errors import InvalidJob
 from .fire import Fire
 from .job import Job
+from .placeholders import filled
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every
@@ -26,6 +28,14 @@ from .triggers.every import Every
 #: A crontab counts from nothing.
 _NO_ANCHOR = datetime(1970, 1, 1, tzinfo=UTC)
 _REPR_LENGTH = 1024
+#: What Celery writes for a signature that names its task alone.
+_SIGNATURE: dict[str, Any] = {
+    "args": [],
+    "kwargs": {},
+    "options": {},
+    "subtask_type": None,
+    "immutable": False,
+}
 
 
 class ZonedCrontab(crontab):
@@ -50,16 +60,36 @@ class FireEntry(ScheduleEntry):
 
 
 def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> FireEntry:
-    """A fresh entry: monitors change its options' headers as they like."""
-    args = job.args if fire.args is None else fire.args
-    kwargs = job.kwargs if fire.kwargs is None else fire.kwargs
+    """A fresh entry: monitors change its options' headers as they like.
+
+    *declared*: the queue is known to the broker; *origin*: how Celery names the sender.
+    """
+    header = _header(fire, job)
+    values = {
+        "fire_at": header["fire_at"],
+        "fire_date": header["local"][:10],
+        "previous_fire_at": header["previous_fire_at"],
+        "job": job.name,
+    }
+    args = filled(job.args if fire.args is None else fire.args, values)
+    kwargs = filled(job.kwargs if fire.kwargs is None else fire.kwargs, values)
     entry = FireEntry(
         name=job.name,
         task=job.task,
         schedule=celery_schedule(job),
         args=tuple(args),
         kwargs=kwargs,
-        options=_options(fire, job, args, kwargs, declared, origin),
+        options={
+            **job.options,
+            **_links(job.options),
+            "headers": _headers(job, header),
+            "task_id": fire.id,
+            "retry": False,
+            "origin": origin,
+            "argsrepr": _repr(tuple(args)),
+            "kwargsrepr": _repr(kwargs),
+            **({"declare": []} if declared else {}),
+        },
         last_run_at=fire.fire_at,
         app=app,
     )
@@ -120,32 +150,37 @@ def _interval(every: Every) -> BaseSchedule | None:
     return schedule(every.interval) if elapses else None
 
 
-def _options(
-    fire: Fire, job: Job, args: Any, kwargs: Any, declared: bool, origin: str
-) -> dict[str, Any]:
-    options = dict(job.options)
-    options["headers"] = {
-        **(options.get("headers") or {}),
+def _header(fire: Fire, job: Job) -> dict[str, Any]:
+    """What a message says of its fire; ``current`` reads it in the worker."""
+    previous = job.previous_before(fire.fire_at)
+    return {
+        "job": job.name,
+        "fire_at": _iso(fire.fire_at),
+        "local": _iso(job.nominal(fire.fire_at)),
+        "previous_fire_at": previous and _iso(previous),
+        "origin": fire.origin.value,
+        "token": secrets.token_hex(8),
+        "n": fire.publishes,
+    }
+
+
+def _links(options: dict[str, Any]) -> dict[str, Any]:
+    """Links with all that a signature has: a worker fails after the task where some is missing."""
+    found = {name: options.get(name) for name in ("link", "link_error")}
+    return {
+        name: [{**_SIGNATURE, **each} for each in maybe_list(links)]
+        for name, links in found.items()
+        if links
+    }
+
+
+def _headers(job: Job, header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **(job.options.get("headers") or {}),
         "celery_beat_task": True,
         "periodic_task_name": job.name,
-        "jobsched": {
-            "job": job.name,
-            "fire_at": _iso(fire.fire_at),
-            "origin": fire.origin.value,
-            "token": secrets.token_hex(8),
-            "n": fire.publishes,
-        },
+        "jobsched": header,
     }
-    options |= {
-        "task_id": fire.id,
-        "retry": False,
-        "origin": origin,
-        "argsrepr": _repr(tuple(args)),
-        "kwargsrepr": _repr(kwargs),
-    }
-    if declared:
-        options["declare"] = []
-    return options
 
 
 def _iso(instant: datetime) -> str:

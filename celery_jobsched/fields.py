@@ -163,7 +163,18 @@ def options(field: str, value: Any) -> dict[str, Any]:
         raise InvalidJob(field, value, "headers that are a JSON object")
     if celerys := _CELERYS_HEADERS & headers.keys():
         raise InvalidJob(field, value, f"no header {sorted(celerys)[0]} (it is Celery's own)")
+    for name in ("link", "link_error"):
+        if not all(_names_task(each) for each in _listed(found.get(name))):
+            raise InvalidJob(field, value, f'{name} as {{"task": "proj.task"}}, or a list of such')
     return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _names_task(signature: Any) -> bool:
+    return isinstance(signature, dict) and isinstance(signature.get("task"), str | dict)
 
 
 def later(what: str) -> Reader:

@@ -18,7 +18,7 @@ FLOORS = (
     "triggers.once triggers.celery",
     "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
     "words.english words.days words.cron words.every words.once words.celery words",
-    "fields definition job preview fire plan",
+    "fields definition job preview fire plan placeholders",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
@@ -26,7 +26,7 @@ FLOORS = (
     "store.bulk store.meta store.jobs store.fires store.declared store.replan",
     "store.pages store.claims store.planning",
     "runtime",
-    "interrupts entries publish dispatch declare upkeep jobs",
+    "current interrupts entries publish dispatch declare upkeep jobs",
     "beat cli.failures cli.table cli.next cli __init__",
 )
 ROOMS = [room for floor in FLOORS for room in floor.split()]
