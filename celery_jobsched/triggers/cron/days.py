@@ -130,7 +130,7 @@ def _in_weeks(year: int, month: int, weeks: int) -> int:
     first, length = _shape(year, month)
     days, day = 0, 1
     while day <= length:
-        next_monday = day + 1 + (7 - first - day) % 7
+        next_monday = day + 1 + (8 - first - day) % 7
         if weeks >> date(year, month, day).isocalendar()[1] & 1:
             days |= (1 << next_monday) - (1 << day)
         day = next_monday
