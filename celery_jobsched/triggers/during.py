@@ -98,10 +98,8 @@ class During:
     def _moved_on_after(self, instant: datetime) -> datetime | None:
         found = self.trigger.next_after(instant)
         if not self.allowed.has(instant):
-            start, end = self.allowed.change_until(instant), self.allowed.change_after(instant)
+            start = self.allowed.change_until(instant)
             found = self.trigger.next_after(start - clock.TICK if start else _BEGINNING)
-            if end is None or (found is not None and found < end):
-                return end
         if found is None or self.allowed.has(found):
             return found
         return self.allowed.change_after(found)

@@ -205,7 +205,7 @@ class Calendar:
     def _edges(self, month: Month) -> tuple[int, ...]:
         """The starts and ends of the month's spans, in turn, in seconds of the month."""
         index = bisect_right(self._dated, month.number)
-        since = self._dated[index - 1] + 2 if index else _FIRST + 1
+        since = self._dated[index - 1] + 1 if index else _FIRST + 1
         return _edges_of(self, _like(month.number, since))
 
     @cached_property
