@@ -107,6 +107,8 @@ def celery_schedule(job: Job) -> BaseSchedule | None:
     rest = (job.once, job.starts_at, job.ends_at, job.max_fires, job.jitter, job.dst_gap)
     if any(value is not None for value in (*rest, job.dst_fold, job.month_end)):
         return None
+    if job.has_calendars:
+        return None
     kinds = (job.every is not None, job.cron is not None, job.celery is not None)
     if sum(kinds) != 1:
         return None

@@ -17,6 +17,7 @@ from kombu.utils import json
 
 from .clock import zone
 from .errors import InvalidJob
+from .triggers.calendar_text import read_calendar
 from .triggers.once import parse_once
 
 Reader = Callable[[str, Any], Any]
@@ -116,6 +117,12 @@ def timezone_name(field: str, value: Any) -> str:
     name = value if isinstance(value, str) else getattr(value, "zone", getattr(value, "key", value))
     zone(name)
     return str(name)
+
+
+def calendar(field: str, value: Any) -> str:
+    """A calendar's text, as it was written; what its names stand for is not asked."""
+    read_calendar(field, value)
+    return str(value).strip()
 
 
 def json_list(field: str, value: Any) -> list[Any]:

@@ -14,11 +14,13 @@ from typing import Any
 
 from . import fields as read
 from .clock import TICK, UTC, nominal_times, to_local, zone
-from .definition import named, read_values
+from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
 from .triggers import AnyOf, Trigger, local_times_of
+from .triggers.calendar import parse_limits
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
+from .triggers.during import Allowed, During, Within
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
 from .words import describe
@@ -51,6 +53,9 @@ class Job:
     timezone: str | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    only_during: str | None = None
+    not_during: str | None = None
+    on_excluded: str | None = None
     max_fires: int | None = None
     jitter: float | None = None
     overlap: str | None = None
@@ -73,12 +78,21 @@ class Job:
     paused_until: datetime | None = field(default=None, compare=False)
     #: The zone of a job that names none: the application's.
     default_timezone: str = field(default="UTC", compare=False)
+    #: What the names of calendars stand for; None while that is not known.
+    calendars: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_dict(
-        cls, name: str, definition: Mapping[str, Any], default_timezone: str = "UTC"
+        cls,
+        name: str,
+        definition: Mapping[str, Any],
+        default_timezone: str = "UTC",
+        calendars: Mapping[str, str] | None = None,
     ) -> Job:
         """Read a definition: the table's columns as keys, Python's or the table's values.
+
+        *calendars* are those that it may name, by name; where none are given, what it names is
+        asked for only when it is asked when it fires.
 
         Raises:
             InvalidJob: names the job, the field, what was expected and what came.
@@ -88,9 +102,8 @@ class Job:
         try:
             read.text(255)("name", name)
             given = named(definition)
-            made = cls(
-                name=name, default_timezone=default_timezone, **read_values(given, default_timezone)
-            )
+            values = read_values(given, default_timezone)
+            made = cls(name=name, default_timezone=default_timezone, calendars=calendars, **values)
             made.check()
         except InvalidJob as error:
             raise error.of(name) from None
@@ -114,12 +127,19 @@ class Job:
             raise InvalidJob("at", self.at, "nothing without every, which it refines")
         if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
-        _ = self.trigger  # refuses what it cannot be made of
+        _ = self.times_from(_FIXED_ANCHOR)  # refuses what it cannot be made of
+        if self.calendars is not None or not calendar_names(vars(self)):
+            self._require_allowed_times()
 
     @property
     def zone_name(self) -> str:
         """The zone that the job's local times are in."""
         return self.timezone or self.default_timezone
+
+    @property
+    def has_calendars(self) -> bool:
+        """Whether calendars say when it may fire."""
+        return self.only_during is not None or self.not_during is not None
 
     @property
     def first_past(self) -> datetime | None:
@@ -133,6 +153,15 @@ class Job:
 
     def trigger_from(self, made_at: datetime) -> Trigger:
         """When it would fire, had it been made at *made_at*."""
+        found = self.times_from(made_at)
+        if not self.has_calendars:
+            return found
+        times = parse_limits(self.only_during, self.not_during, self.calendars or {})
+        within = Within(found, self.starts_at, self.ends_at)
+        return During(within, Allowed(times, zone(self.zone_name)), self.on_excluded or "skip")
+
+    def times_from(self, made_at: datetime) -> Trigger:
+        """When it would fire, were there no calendars, had it been made at *made_at*."""
         anchor = self.starts_at or made_at.replace(microsecond=0)
         found = list(self._triggers(anchor))
         return found[0] if len(found) == 1 else AnyOf(tuple(found))
@@ -192,6 +221,18 @@ class Job:
             instant = self.ends_at + TICK
         found = trigger.previous_before(instant)
         return None if found is None or (self.starts_at and found < self.starts_at) else found
+
+    def _require_allowed_times(self) -> None:
+        """Refuse calendars that nothing fires in, where that is known before the job is made."""
+        trigger, anchor = self.trigger, self.starts_at or self.first_past
+        if anchor is None and trigger != self.trigger_from(_FIXED_ANCHOR + _FIRST_YEARS):
+            return  # it counts from when the job is made
+        if isinstance(trigger, During) and trigger.is_barren((anchor or _FIXED_ANCHOR) - TICK):
+            if self.only_during is None:
+                raise InvalidJob("not_during", self.not_during, "to leave times of the job's fires")
+            raise InvalidJob(
+                "only_during", self.only_during, "some of the times of the job's fires"
+            )
 
     def _triggers(self, anchor: datetime) -> Any:
         here = zone(self.zone_name)

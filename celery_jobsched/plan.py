@@ -139,6 +139,9 @@ def _first_owed(job: Job) -> datetime | None:
         return None
     if job.last_fire_at is not None and job.next_fire_at <= job.last_fire_at:
         return job.next_after(job.last_fire_at)
+    if job.has_calendars:
+        # What a calendar excludes that was edited since is no longer owed.
+        return job.next_after(job.next_fire_at - TICK)
     return job.next_fire_at
 
 

@@ -20,7 +20,8 @@ class Trigger(Protocol):
     """Instants, in order; every one given and returned is aware, every one returned is UTC.
 
     A trigger whose instants come from local times says so by a property ``local_times``, which is
-    a ``LocalTimes``, or None where this one has none.
+    a ``LocalTimes``, or None where this one has none. One that is made of others lists them as
+    ``triggers``.
     """
 
     def next_after(self, instant: datetime) -> datetime | None:
@@ -49,8 +50,7 @@ class AnyOf:
 
 def local_times_of(trigger: Any) -> Iterator[LocalTimes]:
     """The series of local times that *trigger* fires by, of several triggers all of them."""
-    if isinstance(trigger, AnyOf):
-        for each in trigger.triggers:
-            yield from local_times_of(each)
-    elif times := getattr(trigger, "local_times", None):
+    for each in getattr(trigger, "triggers", ()):
+        yield from local_times_of(each)
+    if times := getattr(trigger, "local_times", None):
         yield times

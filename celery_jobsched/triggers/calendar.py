@@ -18,9 +18,9 @@ from celery_jobsched.triggers.calendar_text import (
     read_calendar,
 )
 from celery_jobsched.triggers.days import AllOfDays, AnyOfDays, Days
-from celery_jobsched.triggers.hours import DAY, Both, Calendar, Either, Hours, Windows
+from celery_jobsched.triggers.hours import DAY, Both, Calendar, Either, Hours, Windows, Without
 
-__all__ = ["names_in", "parse_calendar"]
+__all__ = ["names_in", "parse_calendar", "parse_limits"]
 
 _MOST_ALTERNATIVES = 50
 _MOST_WINDOWS = 24
@@ -55,12 +55,34 @@ def parse_calendar(field: str, value: Any, named: Mapping[str, Any]) -> Calendar
     return calendar
 
 
+def parse_limits(only_during: Any, not_during: Any, named: Mapping[str, Any]) -> Calendar:
+    """The calendar of the times in *only_during* that are not in *not_during*; either may be None.
+
+    Raises: InvalidJob (``only_during`` or ``not_during``), as ``parse_calendar`` does, also when
+    no time is left.
+    """
+    only = _ALWAYS
+    if only_during is not None:
+        only = parse_calendar("only_during", only_during, named)
+    if not_during is None:
+        return only
+    left = _without(only, parse_calendar("not_during", not_during, named))
+    if left.is_empty:
+        raise InvalidJob("not_during", not_during, "a calendar that leaves some time")
+    return left
+
+
 def _require_readable(field: str, name: str, text: Any) -> None:
     try:
         if names_in(field, text):
             raise InvalidJob(field, text, "no names of other calendars")
     except InvalidJob as error:
         raise InvalidJob(field, text, f"in the calendar {name}: {error.expected}") from None
+
+
+@lru_cache(maxsize=1024)
+def _without(only: Calendar, others: Calendar) -> Calendar:
+    return Calendar(Without(only.hours, others.hours))
 
 
 @lru_cache(maxsize=1024)
@@ -114,3 +136,6 @@ def _meant(groups: Iterable[Group], named: Mapping[str, Alternatives]) -> tuple[
         elif group.days:
             days.append(group.days)
     return AllOfDays(tuple(days)), hours
+
+
+_ALWAYS = Calendar(Windows(AllOfDays(())))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 _ENDS_IN_TIME = re.compile(r".* \d\d:\d\d(:\d\d)?(\.\d+)?")
+#: Characters of a calendar that are told.
+_LONGEST = 200
 _NO_ANCHOR = datetime(2001, 1, 1, tzinfo=clock.UTC)
 
 
@@ -45,11 +47,14 @@ def describe(job: Job) -> str:
     zone = clock.zone(job.zone_name)
     said = list(_triggers(job, zone))
     when, bounds = ", and ".join(each.text for each in said), _bounds(job, zone)
+    calendars = ", ".join(_calendars(job))
     if any(each.local for each in said):
         when = _in_zone(when, job.zone_name) if len(said) == 1 else f"{when}, {job.zone_name}"
     elif bounds:
         bounds = _in_zone(bounds, job.zone_name)
-    return ", ".join(part for part in (when, bounds, *_rules(job)) if part)
+    elif calendars:
+        calendars = _in_zone(calendars, job.zone_name)
+    return ", ".join(part for part in (when, bounds, calendars, *_rules(job)) if part)
 
 
 def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
@@ -87,12 +92,23 @@ def _bounds(job: Job, zone: tzinfo) -> str:
     return " ".join(f"{word} {moment(instant, zone)}" for word, instant in bounds if instant)
 
 
+def _calendars(job: Job) -> Iterator[str]:
+    for word, text in (("only", job.only_during), ("not", job.not_during)):
+        if text is not None:
+            written = " ".join(text.split())
+            long = f"{written[:_LONGEST]}… ({len(text)} characters)"
+            yield f"{word} during {written if len(written) <= _LONGEST else long}"
+    moved = {"next": "at the first allowed instant after", "previous": "in the last second before"}
+    if job.on_excluded in moved and job.has_calendars:
+        yield f"else {moved[job.on_excluded]}"
+
+
 def _rules(job: Job) -> Iterator[str]:
     if job.max_fires is not None:
         yield f"at most {job.max_fires} fire{'' if job.max_fires == 1 else 's'}"
     if job.jitter:
         yield f"jitter up to {job.jitter:g} s"
-    if all(times.real_time for times in local_times_of(job.trigger)):
+    if all(times.real_time for times in local_times_of(job.times_from(_NO_ANCHOR))):
         return
     if job.dst_gap == "skip":
         yield "never at a time that the clocks skip"

@@ -136,7 +136,8 @@ def test_python_values_and_the_tables_texts_are_the_same_job(
         ("starts_at", {"every": "1 day", "starts_at": "soon"}),
         ("ends_at", {"every": "1 day", "starts_at": MOMENT, "ends_at": MOMENT - DAY}),
         ("max_concurrency", {"every": "1 day", "max_concurrency": 1}),
-        ("only_during", {"every": "1 day", "only_during": "mon-fri"}),
+        ("only_during", {"every": "1 day", "only_during": "mon-fri 9-17"}),
+        ("not_during", {"every": "1 day", "not_during": "mon-sun"}),
         ("keyword", {"keyword": "closed"}),
     ],
 )
