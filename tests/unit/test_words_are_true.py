@@ -21,7 +21,7 @@ import pytest
 from celery_jobsched import InvalidJob, Job
 
 UTC = timezone.utc
-MADE_AT = datetime(2026, 11, 30, 2, 52, 22, tzinfo=UTC)
+MADE_AT = [datetime(2026, 11, day, 2, 52, 22, tzinfo=UTC) for day in (29, 30)]
 DAY = timedelta(days=1)
 MONTHS = "January February March April May June July August September October November December"
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
@@ -172,13 +172,13 @@ def minute_of(time: str) -> int:
     return int(time[:2]) * 60 + int(time[3:])
 
 
-def made(definition: dict[str, Any], zone: str) -> Job | None:
+def made(definition: dict[str, Any], zone: str, made_at: datetime) -> Job | None:
     """A saved job, where the definition is one: some dates never come, and Celery knows no "?"."""
     try:
         job = Job.from_dict("-", {"task": "-", **definition}, zone)
     except InvalidJob:
         return None
-    return replace(job, created_at=MADE_AT)
+    return replace(job, created_at=made_at)
 
 
 def field(dice: random.Random, least: int, most: int, *signs: str) -> str:
@@ -190,7 +190,7 @@ def field(dice: random.Random, least: int, most: int, *signs: str) -> str:
     return dice.choice(["*", "*", "*", str(a), f"{a}-{b}", *stepped, *listed, *signed])
 
 
-DAY_SIGNS = ("L", "LW", "L-3", "15W", "1W", "31W", "13", "L-2W")
+DAY_SIGNS = ("L", "LW", "L-3", "15W", "1W", "31W", "13", "L-2W", "L,L-3")
 WEEKDAY_SIGNS = ("5L", "5#2", "1#5", "0#1", "MON#3")
 BOUNDS: tuple[Any, ...] = (
     (0, 59), (0, 23), (1, 28, *DAY_SIGNS), (1, 12), (0, 6, *WEEKDAY_SIGNS)
@@ -204,7 +204,7 @@ def test_words_are_read_back_as_the_instants_that_fire(seed: int) -> None:
 
     for _ in range(250):
         cron = " ".join(field(dice, *bounds) for bounds in BOUNDS)
-        job = made({"cron": cron}, "UTC")
+        job = made({"cron": cron}, "UTC", MADE_AT[0])
         words = job.describe().removesuffix("UTC").rstrip(", ") if job else "cron"
         if job is None or words.startswith("cron "):
             continue
@@ -272,9 +272,9 @@ def test_what_has_the_same_words_fires_at_the_same_instants() -> None:
     dice = random.Random(20261121)
     by_words: dict[str, dict[str, Job]] = defaultdict(dict)
 
-    for definition in [*(drawn(dice) for _ in range(6000)), *INTERVALS]:
-        if job := made(definition, "Europe/Berlin"):
-            by_words[job.describe()][str(definition)] = job
+    for definition, made_at in product([*map(drawn, [dice] * 3000), *INTERVALS], MADE_AT):
+        if job := made(definition, "Europe/Berlin", made_at):
+            by_words[job.describe()][f"{definition} of {made_at}"] = job
 
     alike = {words: jobs for words, jobs in by_words.items() if len(jobs) > 1}
     assert len(alike) > 200
