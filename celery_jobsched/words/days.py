@@ -17,7 +17,7 @@ from celery_jobsched.triggers.cron.days import (
 
 from .english import MONTHS, MOST_ITEMS, WEEKDAYS, listed, ordinal, ranges, run_of
 
-__all__ = ["DaysOfYear"]
+__all__ = ["DaysOfYear", "in_months", "named_weekdays", "of_months", "places"]
 
 _EVERY_MONTH = list(range(1, 13))
 _WORKDAYS = list(range(5))
@@ -41,7 +41,7 @@ class DaysOfYear:
             days = self._on_dates()
         else:
             weekdays = "day" if self._any_weekday else _weekdays(self.days.weekday)
-            days = weekdays and f"every {weekdays}{self._in_months}"
+            days = weekdays and f"every {weekdays}{in_months(self.months)}"
         return days and f"{days} {times}"
 
     def with_pace(self, pace: str) -> str | None:
@@ -51,10 +51,10 @@ class DaysOfYear:
         elif self._is_dated:
             days = self._on_dates()
         elif self._any_weekday:
-            days = self._in_months.strip()
+            days = in_months(self.months).strip()
         else:
             weekdays = _weekdays(self.days.weekday, plural=True)
-            days = weekdays and f"on {weekdays}{self._in_months}"
+            days = weekdays and f"on {weekdays}{in_months(self.months)}"
         return None if days is None else f"{pace} {days}".rstrip()
 
     @property
@@ -80,44 +80,45 @@ class DaysOfYear:
     def _on_dates(self) -> str | None:
         """As in "on the 1st of each month" or "on Fridays that fall on the 13th of June"."""
         if self._any_day:
-            return self._on(_places(self.days.weekday))
+            return self._on(places(self.days.weekday))
         if self._any_weekday:
-            return self._on(_places(self.days.day))
+            return self._on(places(self.days.day))
         weekdays = _weekdays(self.days.weekday, plural=True)
-        dates = _places(self.days.day, "or")
+        dates = places(self.days.day, "or")
         return self._on(weekdays and dates and f"{weekdays} that fall on {dates}")
 
     def _on_either(self) -> str | None:
         """As in "on the 13th of the month or on Friday, in June"."""
-        dates = _places(self.days.day, "or")
+        dates = places(self.days.day, "or")
         weekdays = _weekdays(self.days.weekday, "or")
         if self.days.weekday.nth:
-            nth = _places(self.days.weekday, "or")
+            nth = places(self.days.weekday, "or")
             weekdays = nth and f"{nth} of it"
         if dates is None or weekdays is None:
             return None
-        months = self._in_months and f",{self._in_months}"
+        months = in_months(self.months) and f",{in_months(self.months)}"
         return f"on {dates} of the month or on {weekdays}{months}"
 
     def _on(self, places: str | None) -> str | None:
-        return places and f"on {places}{self._of_months}"
-
-    @property
-    def _in_months(self) -> str:
-        """As in " in January and July" or " from April to September"; nothing for all of them."""
-        if self.months == _EVERY_MONTH:
-            return ""
-        names = [MONTHS[month - 1] for month in self.months]
-        return f" from {names[0]} to {names[-1]}" if run_of(self.months) else f" in {listed(names)}"
-
-    @property
-    def _of_months(self) -> str:
-        if self.months == _EVERY_MONTH or run_of(self.months):
-            return f" of each month{self._in_months}"
-        return self._in_months.replace(" in ", " of ", 1)
+        return places and f"on {places}{of_months(self.months)}"
 
 
-def _places(days: DaySet, last: str = "and") -> str | None:
+def in_months(months: list[int]) -> str:
+    """As in " in January and July" or " from April to September"; nothing for all of them."""
+    if months == _EVERY_MONTH:
+        return ""
+    names = [MONTHS[month - 1] for month in months]
+    return f" from {names[0]} to {names[-1]}" if run_of(months) else f" in {listed(names)}"
+
+
+def of_months(months: list[int]) -> str:
+    """As in " of January and July" or " of each month from April to September"."""
+    if months == _EVERY_MONTH or run_of(months):
+        return f" of each month{in_months(months)}"
+    return in_months(months).replace(" in ", " of ", 1)
+
+
+def places(days: DaySet, last: str = "and") -> str | None:
     """Days by their place in the month: "the 1st and 15th", "the last weekday"."""
     numbers = list(numbers_of(days.numbers))
     others = [*_from_end(days), *_nearest(days), *_nth(days)]
@@ -134,7 +135,10 @@ def _places(days: DaySet, last: str = "and") -> str | None:
 
 
 def _from_end(days: DaySet) -> list[str]:
-    return [_before_last(back) for back in numbers_of(days.from_end)]
+    found = list(numbers_of(days.from_end))
+    if run_of(found) and found[0] == 0:
+        return [f"the last {len(found)} days"]
+    return [_before_last(back) for back in found]
 
 
 def _nearest(days: DaySet) -> list[str]:
@@ -157,10 +161,15 @@ def _before_last(back: int) -> str:
 
 
 def _weekdays(days: DaySet, last: str = "and", plural: bool = False) -> str | None:
-    """As in "Monday and Friday", "Mondays to Thursdays", "weekday"; none of a certain week."""
+    """Weekdays of each week; None of a set that has one of a certain week, too."""
     if days.nth:
         return None
     weekdays = sorted((weekday - 1) % 7 for weekday in numbers_of(days.weekdays))
+    return named_weekdays(weekdays, last, plural)
+
+
+def named_weekdays(weekdays: list[int], last: str = "and", plural: bool = False) -> str:
+    """As in "Monday and Friday", "Mondays to Thursdays", "weekday"; Monday is 0."""
     end = "s" if plural else ""
     if weekdays == _WORKDAYS:
         return f"weekday{end}" if last == "and" else "a weekday"

@@ -17,7 +17,7 @@ FLOORS = (
     "triggers.cron.expression triggers.cron.named triggers.cron",
     "triggers.once triggers.celery",
     "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
-    "words.english words.days words.cron words.every words.once words.celery words",
+    "words.english words.days words.cron words.calendar words.every words.once words.celery words",
     "fields definition job preview fire plan placeholders",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
