@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .current import CurrentFire, current_fire
     from .job import Job
     from .jobs import Jobs
+    from .triggers.custom import register_trigger
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "Scheduler",
     "SchemaMismatch",
     "current_fire",
+    "register_trigger",
 ]
 
 _ROOMS = {
@@ -45,6 +47,7 @@ _ROOMS = {
     "Jobs": "jobs",
     "Scheduler": "beat",
     "current_fire": "current",
+    "register_trigger": "triggers.custom",
 }
 
 

@@ -16,6 +16,7 @@ from .errors import InvalidJob, shown
 from .triggers.calendar import names_in
 from .triggers.celery import to_text
 from .triggers.cron import parse_cron
+from .triggers.custom import parse_custom
 from .triggers.every import parse_at, parse_every
 from .triggers.once import parse_once
 
@@ -55,10 +56,9 @@ _READERS: dict[str, read.Reader] = {
     "not_during": read.calendar,
     "on_excluded": read.word("skip", "next", "previous"),
     "rrule": read.later("recurrence rules"),
-    "keyword": read.later("keywords"),
-    "custom": read.later("custom triggers"),
+    "keyword": read.keyword,
 }
-_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "celery"}
+_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "celery", "custom"}
 
 
 def by_column(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +117,8 @@ def read_values(given: Mapping[str, Any], default_timezone: str) -> dict[str, An
         found["once"] = ", ".join(instant.isoformat(" ") for instant in instants)
     if "celery" in given:
         found["celery"] = _celery_text(given["celery"])
+    if "custom" in given:
+        found["custom"] = " ".join(filter(None, parse_custom(given["custom"])))
     return found
 
 

@@ -104,8 +104,16 @@ def this_process() -> str:
 
 def celery_schedule(job: Job) -> BaseSchedule | None:
     """Celery's own schedule that says just when *job* fires; None where none does."""
-    rest = (job.once, job.starts_at, job.ends_at, job.max_fires, job.jitter, job.dst_gap)
-    if any(value is not None for value in (*rest, job.dst_fold, job.month_end)):
+    rest: tuple[Any, ...] = (
+        job.once,
+        job.starts_at,
+        job.ends_at,
+        job.max_fires,
+        job.jitter,
+        job.dst_gap,
+    )
+    rest += (job.dst_fold, job.month_end, job.keyword, job.custom)
+    if any(value is not None for value in rest):
         return None
     if job.has_calendars:
         return None

@@ -55,6 +55,14 @@ def long_text(field: str, value: Any) -> str:
     return value
 
 
+def keyword(field: str, value: Any) -> str:
+    """A word or several; blanks around it would never be found by the text without them."""
+    found: str = text(255)(field, value)
+    if found != found.strip():
+        raise InvalidJob(field, value, "a text without blanks around it")
+    return found
+
+
 def word(*choices: str) -> Reader:
     """One of *choices*, in any case."""
 

@@ -20,6 +20,7 @@ from .triggers import AnyOf, Trigger, local_times_of
 from .triggers.calendar import parse_limits
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
+from .triggers.custom import is_registered, make_custom, parse_custom
 from .triggers.during import Allowed, During, Within
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
@@ -50,6 +51,8 @@ class Job:
     cron: str | None = None
     once: str | None = None
     celery: str | None = None
+    keyword: str | None = None
+    custom: str | None = None
     timezone: str | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
@@ -127,6 +130,8 @@ class Job:
             raise InvalidJob("at", self.at, "nothing without every, which it refines")
         if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
+        if self.lacks is not None:
+            return
         _ = self.times_from(_FIXED_ANCHOR)  # refuses what it cannot be made of
         if self.calendars is not None or not calendar_names(vars(self)):
             self._require_allowed_times()
@@ -140,6 +145,16 @@ class Job:
     def has_calendars(self) -> bool:
         """Whether calendars say when it may fire."""
         return self.only_during is not None or self.not_during is not None
+
+    @property
+    def lacks(self) -> str | None:
+        """What this process lacks to tell when the job fires, in words; None when nothing.
+
+        That is no error of the job: another process may have it.
+        """
+        if self.custom is None or is_registered(name := parse_custom(self.custom)[0]):
+            return None
+        return f"no trigger {name} is registered"
 
     @property
     def first_past(self) -> datetime | None:
@@ -247,6 +262,8 @@ class Job:
             yield Once(parse_once(self.once, here))
         if self.celery is not None:
             yield parse_celery(self.celery, here, anchor, gap, fold)
+        if self.custom is not None:
+            yield make_custom(self.custom, here, anchor)
 
 
 #: The fields that a definition may set, in the order of the table.

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from . import fields as read
 from .definition import by_column
 from .job import Job
 from .runtime import Runtime, now
-from .store import jobs, schema
+from .store import jobs, keywords, schema
 
 _SOURCE = "api"
 
@@ -99,6 +100,27 @@ class Jobs:
             InvalidJob: its row cannot be read.
         """
         return self.get(name).previous(before or now(), count)
+
+    def fire(
+        self,
+        keyword: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """Fire each enabled job of *keyword* once, now; the ids of the fires: their tasks' ids.
+
+        *args* and *kwargs* are these fires' own, None for the jobs'. Empty when there is no such
+        job. Beats deliver what is written; none has to live just now.
+
+        Raises:
+            InvalidJob: names the argument that cannot be used.
+        """
+        read.keyword("keyword", keyword)
+        own_args = None if args is None else read.json_list("args", args)
+        own_kwargs = None if kwargs is None else read.json_object("kwargs", kwargs)
+        with self.runtime.engine.begin() as conn:
+            call = keywords.new_call(conn, keyword, own_args, own_kwargs)
+            return keywords.fire_jobs(conn, call, self.runtime.zone_name)
 
     def timetable(self, limit: int = 50) -> Sequence[Mapping[Any, Any]]:
         """What, next and last fire of *limit* jobs, those that fire soonest first."""

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from ..errors import InvalidJob
 from ..fire import Fire
 from ..job import Job
-from ..plan import Plan, decide
+from ..plan import Plan, awaits_keyword, decide, decided
 from . import fires
 from .bulk import update_rows
 from .fires import Delivery
@@ -47,6 +47,7 @@ def claim_due(
         try:
             with confined(row):
                 job = read_row(row, by.zone_name)
+                job = decided(job, row["wake_at"])
                 plan = decide(job, now, by.catchup_limit)
         except InvalidJob as error:
             refuse(conn, row, error)
@@ -54,7 +55,7 @@ def claim_due(
             continue
         if not job.enabled:
             _resume(conn, row)
-        elif _is_over(conn, job, plan):
+        elif _is_over(conn, job, plan, now):
             conn.execute(sa.delete(jobs).where(jobs.c.id == job.id))
         else:
             new += [(job, fires.fire_of(job, owed, now)) for owed in plan.fires]
@@ -106,10 +107,11 @@ def _advanced(row: RowMapping, job: Job, plan: Plan, now: datetime) -> dict[str,
     }
 
 
-def _is_over(conn: Connection, job: Job, plan: Plan) -> bool:
+def _is_over(conn: Connection, job: Job, plan: Plan, now: datetime) -> bool:
     """Whether a job that deletes itself at its end has come to it, with nothing left open."""
-    ended = plan.next_fire_at is None and not plan.fires and plan.missed is None
-    return ended and job.on_end == "delete" and not fires.has_open(conn, job.id or 0)
+    if job.on_end != "delete" or plan.next_fire_at or plan.fires or plan.missed:
+        return False
+    return not awaits_keyword(job, now) and not fires.has_open(conn, job.id or 0)
 
 
 def _resume(conn: Connection, row: RowMapping) -> None:

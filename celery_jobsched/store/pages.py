@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from ..clock import TICK
 from ..errors import InvalidJob, JobschedError, shown
 from ..job import Job
-from ..plan import Missed, Plan
+from ..plan import Missed, Plan, awaits_keyword
 from .bulk import update_rows
 from .engine import database_now, skips_locked
 from .fires import Delivery
@@ -26,7 +26,7 @@ from .planned import EDITED
 from .tables import fires, jobs
 
 #: How long a job that has ended and is to be deleted waits for its open fires.
-_LOOK_AGAIN = timedelta(seconds=5)
+LOOK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def locked(conn: Connection, wanted: Any, limit: int) -> Sequence[RowMapping]:
     query = (
         sa.select(
             *ROW,
+            jobs.c.wake_at,
             SCHEDULE_TEXT.label("schedule_text"),
             RULES_TEXT.label("rules_text"),
         )
@@ -149,7 +150,10 @@ def note_whole(conn: Connection, ids: Sequence[int]) -> None:
 
 def wakes_at(job: Job, plan: Plan, now: datetime) -> datetime | None:
     """When to look at the row again: a job that deletes itself is looked at after its end."""
-    if job.enabled and plan.next_fire_at is None and job.on_end == "delete":
-        return now + _LOOK_AGAIN
+    ended = plan.next_fire_at is None and plan.due_at is None
+    if job.enabled and ended and job.on_end == "delete":
+        if awaits_keyword(replace(job, fire_count=job.fire_count + len(plan.fires)), now):
+            return job.ends_at and job.ends_at + TICK
+        return now + LOOK_AGAIN
     # EDITED is a word of wake_at's own: what was due by then is due just after it.
     return plan.due_at and max(plan.due_at, EDITED + TICK)

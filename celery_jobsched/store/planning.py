@@ -73,6 +73,8 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
     if row["planned"] == WOKEN and job.next_fire_at:
         # Nobody edited it: what came due since it was woken is owed all the same.
         since = min(since, job.next_fire_at - TICK)
+    if _is_undecided(row, job) and _keeps_schedule(row):
+        since = min(since, row["due_at"] - TICK)
     if _is_just_written(row, job):
         since -= _JUST_NOW
     return plan_from(job, since)
@@ -80,10 +82,15 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
 
 def _is_just_written(row: RowMapping, job: Job) -> bool:
     """Whether the edit wrote instants: `UPDATE … SET once = now()` means now, not the past."""
-    repeats = job.every or job.cron or job.celery
+    repeats = job.every or job.cron or job.celery or job.custom
     planned, written = row["planned"], f"once={row['once']}\n"
     is_known = not isinstance(planned, str) or planned == WOKEN or written in planned
     return bool(job.once and not repeats and not is_known)
+
+
+def _is_undecided(row: RowMapping, job: Job) -> bool:
+    """Whether the row was planned where its trigger is not known, and nobody decided on it yet."""
+    return bool(job.enabled and job.custom and not job.next_fire_at and row["due_at"])
 
 
 def _keeps_schedule(row: RowMapping) -> bool:

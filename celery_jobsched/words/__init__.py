@@ -69,6 +69,10 @@ def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
         yield _Said(of_instants(parse_once(job.once, zone), zone))
     if job.celery is not None:
         yield _celery(job, zone, anchor)
+    if job.custom is not None:
+        yield _Said(f"custom {job.custom}")
+    if job.keyword is not None:
+        yield _Said(f"on the keyword {job.keyword!r}", local=False)
 
 
 def _celery(job: Job, zone: tzinfo, anchor: datetime | None) -> _Said:
@@ -108,7 +112,7 @@ def _rules(job: Job) -> Iterator[str]:
         yield f"at most {job.max_fires} fire{'' if job.max_fires == 1 else 's'}"
     if job.jitter:
         yield f"jitter up to {job.jitter:g} s"
-    if all(times.real_time for times in local_times_of(job.times_from(_NO_ANCHOR))):
+    if job.lacks or all(t.real_time for t in local_times_of(job.times_from(_NO_ANCHOR))):
         return
     if job.dst_gap == "skip":
         yield "never at a time that the clocks skip"

@@ -268,3 +268,18 @@ def test_the_zone_of_an_interval_is_told_with_the_instants_that_bound_it() -> No
     said = words("Europe/Berlin", every="15 minutes", ends_at="2026-12-31T08:00Z", max_fires=2)
 
     assert said == "every 15 minutes, until 31 Dec 2026 09:00 Europe/Berlin, at most 2 fires"
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({"keyword": "stock arrived"}, "on the keyword 'stock arrived'"),
+        ({"keyword": "k", "max_fires": 1}, "on the keyword 'k', at most 1 fire"),
+        ({"cron": "0 9 * * *", "keyword": "k"}, "every day at 09:00, and on the keyword 'k', UTC"),
+        ({"custom": "unknown-here of May"}, "custom unknown-here of May, UTC"),
+    ],
+)
+def test_what_only_a_program_knows_is_shown_as_it_is_written(
+    definition: dict[str, Any], expected: str
+) -> None:
+    assert words(**definition) == expected
