@@ -162,7 +162,7 @@ def _interval(every: Every) -> BaseSchedule | None:
 
 def _header(fire: Fire, job: Job) -> dict[str, Any]:
     """What a message says of its fire; ``current`` reads it in the worker."""
-    previous = job.previous_before(fire.fire_at)
+    previous = None if job.lacks else job.previous_before(fire.fire_at)
     return {
         "job": job.name,
         "fire_at": _iso(fire.fire_at),

@@ -209,7 +209,8 @@ class Job:
 
         Of several the first; what the clocks show where no trigger tells another.
         """
-        found = (next(nominal_times(fire_at, each), None) for each in local_times_of(self.trigger))
+        series = () if self.lacks else local_times_of(self.trigger)
+        found = (next(nominal_times(fire_at, each), None) for each in series)
         times = [each for each in found if each is not None]
         return min(times, default=to_local(fire_at, zone(self.zone_name)))
 

@@ -37,7 +37,7 @@ def plan_edited(
     Fires nothing: what came due meanwhile is claimed by the next poll.
     """
     rows = locked(conn, jobs.c.wake_at == EDITED, limit)
-    broken: list[InvalidJob] = []
+    planned = Claimed(rows=len(rows))
     updates, edits, refused = [], [], []
     for row in rows:
         try:
@@ -52,8 +52,9 @@ def plan_edited(
                 conn.execute(ended.values(paused_until=None))
                 continue
             updates.append(replanned)
+            planned.leave(replanned["due_at"], now)
         except InvalidJob as error:
-            broken.append(error.of(row["name"]))
+            planned.broken.append(error.of(row["name"]))
             refused.append(row["id"])
             updates.append(in_error(row, error))
         if row["planned"]:
@@ -62,7 +63,7 @@ def plan_edited(
         raise LostClaim("an edited row changed while it was planned")
     note_whole(conn, refused)
     insert_rows(conn, changes, edits)
-    return Claimed(broken=broken, rows=len(rows))
+    return planned
 
 
 def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:

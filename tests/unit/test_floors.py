@@ -26,7 +26,7 @@ FLOORS = (
     "store.bulk store.meta store.jobs store.fires store.declared store.replan",
     "store.pages store.claims store.planning store.keywords",
     "runtime",
-    "current interrupts entries publish dispatch declare upkeep jobs",
+    "current interrupts entries publish dispatch rounds claiming declare upkeep jobs",
     "beat cli.failures cli.table cli.next cli __init__",
 )
 ROOMS = [room for floor in FLOORS for room in floor.split()]
