@@ -15,6 +15,7 @@ from . import clock, jumps
 from .clock import LocalTimes
 from .job import Job
 from .triggers import local_times_of
+from .triggers.during import During
 from .words.english import clock_time, listed
 
 __all__ = ["Mark", "Occurrence", "occurrences"]
@@ -141,13 +142,18 @@ def _dropped(job: Job, after: datetime, until: datetime) -> Iterator[Occurrence]
     after = max(each for each in (after, job.first_past, job.starts_at) if each)
     until = min(each for each in (until, job.ends_at) if each)
     for times in local_times_of(job.trigger):
-        if times.gap != "skip":
-            continue
-        skipped = jumps.left_out(after, until, times)
+        skipped = jumps.left_out(after, until, times) if times.gap == "skip" else ()
         for jump, group in groupby(skipped, key=lambda each: each[1]):
             missing = [local for local, _ in group]
-            if not times.real_time or not _fires_on_day_of(job, missing[0], times):
+            if _is_missed(job, jump, missing[0], times):
                 yield _left_out(job, jump, missing, times)
+
+
+def _is_missed(job: Job, jump: datetime, local: datetime, times: LocalTimes) -> bool:
+    """Whether anybody would look for it: no calendar excludes it, and the day has no other."""
+    if isinstance(job.trigger, During) and not job.trigger.allowed.has(jump):
+        return False
+    return not times.real_time or not _fires_on_day_of(job, local, times)
 
 
 def _left_out(job: Job, jump: datetime, missing: list[datetime], times: LocalTimes) -> Occurrence:

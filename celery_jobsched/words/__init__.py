@@ -18,6 +18,7 @@ from celery_jobsched.triggers.cron import Cron
 from celery_jobsched.triggers.every import Every
 from celery_jobsched.triggers.once import parse_once
 
+from .calendar import of_calendar
 from .celery import of_celery
 from .cron import of_cron
 from .english import moment
@@ -99,12 +100,17 @@ def _bounds(job: Job, zone: tzinfo) -> str:
 def _calendars(job: Job) -> Iterator[str]:
     for word, text in (("only", job.only_during), ("not", job.not_during)):
         if text is not None:
-            written = " ".join(text.split())
-            long = f"{written[:_LONGEST]}… ({len(text)} characters)"
-            yield f"{word} during {written if len(written) <= _LONGEST else long}"
+            yield f"{word} {of_calendar(text) or _as_written(text)}"
     moved = {"next": "at the first allowed instant after", "previous": "in the last second before"}
     if job.on_excluded in moved and job.has_calendars:
         yield f"else {moved[job.on_excluded]}"
+
+
+def _as_written(text: str) -> str:
+    written = " ".join(text.split())
+    if len(written) > _LONGEST:
+        written = f"{written[:_LONGEST]}... ({len(text)} characters)"
+    return f"during {written}"
 
 
 def _rules(job: Job) -> Iterator[str]:

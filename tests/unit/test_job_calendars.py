@@ -145,7 +145,7 @@ def test_names_that_are_not_known_are_asked_for_when_it_is_asked_when_it_fires()
     declared = job(cron="0 9 * * *", not_during="holidays; sat")
 
     assert calendar_names(vars(declared)) == {"holidays"}
-    assert declared.describe().endswith("not during holidays; sat")
+    assert declared.describe().endswith("not in the calendar holidays or on Saturdays")
     with pytest.raises(InvalidJob, match="there is none named holidays"):
         declared.upcoming(NOW, 1)
 
@@ -163,17 +163,17 @@ def test_names_are_found_in_what_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("definition", "said"),
     [
-        ({"cron": "0 9 * * *", "only_during": "mon-fri"}, "every day at 09:00 Europe/Berlin, only during mon-fri"),
+        ({"cron": "0 9 * * *", "only_during": "mon-fri"}, "every day at 09:00 Europe/Berlin, only on weekdays"),
         ({"every": "10 seconds", "not_during": "sat,\n sun"},
-         "every 10 seconds, not during sat, sun, Europe/Berlin"),
+         "every 10 seconds, not on Saturdays and Sundays, Europe/Berlin"),
         ({"every": "10 seconds", "not_during": "22:00-06:00"},
-         "every 10 seconds, not during 22:00-06:00, Europe/Berlin"),
+         "every 10 seconds, not from 22:00 to before 06:00 of the next day, Europe/Berlin"),
         ({"cron": "0 9 * * *", "only_during": "mon-fri", "not_during": "holidays", "on_excluded": "next"},
-         "every day at 09:00 Europe/Berlin, only during mon-fri, not during holidays, "
+         "every day at 09:00 Europe/Berlin, only on weekdays, not in the calendar holidays, "
          "else at the first allowed instant after"),
-        ({"cron": "0 9 * * *", "not_during": "2026-12-24, " * 30 + "2026-12-24", "on_excluded": "previous"},
-         "every day at 09:00 Europe/Berlin, not during " + ("2026-12-24, " * 17)[:200]
-         + "… (370 characters), else in the last second before"),
+        ({"cron": "0 9 * * *", "not_during": "2026-12-24; " * 30 + "2026-12-24", "on_excluded": "previous"},
+         "every day at 09:00 Europe/Berlin, not during " + ("2026-12-24; " * 17)[:200]
+         + "... (370 characters), else in the last second before"),
     ],
 )  # fmt: skip
 def test_calendars_are_told_in_words(definition: dict[str, Any], said: str) -> None:

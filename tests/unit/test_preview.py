@@ -168,6 +168,28 @@ def test_real_time_that_a_day_lacks_altogether_is_a_line_that_does_not_fire() ->
     )
 
 
+@pytest.mark.parametrize(("calendar", "codes"), [("sun", ["moved"]), ("mon-sat", [])])
+def test_what_a_calendar_excludes_has_no_mark(calendar: str, codes: list[str]) -> None:
+    sunday = utc(2027, 3, 28)
+
+    skipped = day_of(
+        "Europe/Berlin", sunday, cron="30 2 * * *", only_during=calendar, dst_gap="skip"
+    )
+    fired = day_of("Europe/Berlin", sunday, cron="30 2 * * *", only_during=calendar)
+
+    assert [code for _, _, code, _ in fired] == codes
+    assert [code for _, _, code, _ in skipped] == ["dropped" for _ in codes]
+
+
+def test_what_a_calendar_moves_stands_for_what_the_clocks_show() -> None:
+    job = made("Europe/Berlin", cron="30 2 * * *", only_during="08:00-17:00", on_excluded="next")
+
+    (moved,) = occurrences(job, utc(2027, 3, 28), 1)
+
+    assert f"{moved.local:%H:%M}" == "08:00"
+    assert (moved.nominal, moved.mark) == (moved.local, None)
+
+
 def test_the_second_time_is_not_denied_where_another_trigger_fires_then() -> None:
     marked = day_of(
         "Europe/Berlin", utc(2027, 10, 31), cron="30 2 * * *", once="2027-10-31T01:30:00Z"
