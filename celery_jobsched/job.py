@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import TICK, UTC, nominal_times, to_local, zone
+from .clock import TICK, UTC, LocalTimes, nominal_times, to_local, zone
 from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
 from .triggers import AnyOf, Trigger, local_times_of
@@ -209,10 +209,16 @@ class Job:
 
         Of several the first; what the clocks show where no trigger tells another.
         """
-        series = () if self.lacks else local_times_of(self.trigger)
-        found = (next(nominal_times(fire_at, each), None) for each in series)
+        found = (next(nominal_times(fire_at, each), None) for each in self.local_times)
         times = [each for each in found if each is not None]
         return min(times, default=to_local(fire_at, zone(self.zone_name)))
+
+    @property
+    def local_times(self) -> list[LocalTimes]:
+        """The series of local times, of the job's own zone, that it fires by as far as is known."""
+        here = zone(self.zone_name)
+        series = () if self.lacks else local_times_of(self.trigger)
+        return [each for each in series if each.zone == here]
 
     def describe(self) -> str:
         """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""

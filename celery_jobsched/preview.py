@@ -14,7 +14,6 @@ from typing import NamedTuple
 from . import clock, jumps
 from .clock import LocalTimes
 from .job import Job
-from .triggers import local_times_of
 from .triggers.during import During
 from .words.english import clock_time, listed
 
@@ -87,7 +86,7 @@ def _walk(job: Job, after: datetime) -> Iterator[datetime]:
 
 
 def _fire(job: Job, at: datetime) -> Occurrence:
-    marks = (_mark(job, at, times) for times in local_times_of(job.trigger))
+    marks = (_mark(job, at, times) for times in job.local_times)
     mark = next((mark for mark in marks if mark), None)
     return _occurrence(job, at, job.nominal(at), mark)
 
@@ -141,7 +140,7 @@ def _in_fold(job: Job, at: datetime, local: datetime, times: LocalTimes) -> Mark
 def _dropped(job: Job, after: datetime, until: datetime) -> Iterator[Occurrence]:
     after = max(each for each in (after, job.first_past, job.starts_at) if each)
     until = min(each for each in (until, job.ends_at) if each)
-    for times in local_times_of(job.trigger):
+    for times in job.local_times:
         skipped = jumps.left_out(after, until, times) if times.gap == "skip" else ()
         for jump, group in groupby(skipped, key=lambda each: each[1]):
             missing = [local for local, _ in group]

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import click
 
-__all__ = ["ANSWER_IS_NO", "NO_SUCH_JOB", "failing_in_words"]
+__all__ = ["ANSWER_IS_NO", "FAILED", "NO_SUCH_JOB", "failing_in_words"]
 
+FAILED = 1
 #: It was looked, and the answer is no.
 ANSWER_IS_NO = 3
 NO_SUCH_JOB = 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .failures import ANSWER_IS_NO, NO_SUCH_JOB, failing_in_words
+from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -149,6 +149,8 @@ def _answer(name: str | None, job: Job | Exception, span: _Span) -> _Answer:
         return _Answer(name, ANSWER_IS_NO, f"{name}: {job.sentence}")
     if isinstance(job, Exception):
         return _Answer(name, NO_SUCH_JOB, f"{job}")
+    if job.lacks:
+        return _Answer(name, FAILED, f"{name}: {job.lacks}")
     first, last = span.bounds(job.zone_name)
     job = job if job.created_at else replace(job, created_at=first)
     found = occurrences(job, first - TICK, span.count, last)
@@ -157,6 +159,7 @@ def _answer(name: str | None, job: Job | Exception, span: _Span) -> _Answer:
     none = None
     if not any(each.fires for each in found):
         none = f"{name or 'it'} does not fire {'then' if last else 'any more'}"
+        none += " but by its keyword" if job.keyword else ""
     return _Answer(name, ANSWER_IS_NO if none else 0, none, words, job.zone_name, found)
 
 

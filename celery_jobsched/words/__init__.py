@@ -1,7 +1,8 @@
 """When a job fires, in words: each kind of trigger has a room of its own beside this file.
 
-A sentence is never wrong: what has no exact words is shown as it is written ("cron 13 4/7 * * 5"),
-or left out. Two jobs of the same words fire at the same instants.
+A sentence is never wrong: what has no exact words is shown as it is written ("cron */60 9 * * *").
+Two saved jobs of the same words fire at the same instants, but for what is too long to be told
+(``once``, calendars), and for what only a program knows (custom triggers, keywords).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe"]
 
+_AND = ", and "
 _ENDS_IN_TIME = re.compile(r".* \d\d:\d\d(:\d\d)?(\.\d+)?")
 #: Characters of a calendar that are told.
 _LONGEST = 200
@@ -37,7 +39,7 @@ _NO_ANCHOR = datetime(2001, 1, 1, tzinfo=clock.UTC)
 
 
 class _Said(NamedTuple):
-    """A trigger's words, and whether they are of local times."""
+    """A part of the sentence, and whether it is of local times: the first such names the zone."""
 
     text: str
     local: bool = True
@@ -46,16 +48,18 @@ class _Said(NamedTuple):
 def describe(job: Job) -> str:
     """When *job* fires, in words: "every weekday at 09:00 Europe/Berlin, at most 10 fires"."""
     zone = clock.zone(job.zone_name)
-    said = list(_triggers(job, zone))
-    when, bounds = ", and ".join(each.text for each in said), _bounds(job, zone)
-    calendars = ", ".join(_calendars(job))
-    if any(each.local for each in said):
-        when = _in_zone(when, job.zone_name) if len(said) == 1 else f"{when}, {job.zone_name}"
-    elif bounds:
-        bounds = _in_zone(bounds, job.zone_name)
-    elif calendars:
-        calendars = _in_zone(calendars, job.zone_name)
-    return ", ".join(part for part in (when, bounds, calendars, *_rules(job)) if part)
+    parts = [_when(job, zone), *_bounds(job, zone), *_calendars(job), *_rules(job)]
+    said = [each.text for each in parts]
+    for index, each in enumerate(parts):
+        if each.local:
+            said[index] = _in_zone(each.text, job.zone_name)
+            break
+    return ", ".join(said)
+
+
+def _when(job: Job, zone: tzinfo) -> _Said:
+    found = list(_triggers(job, zone))
+    return _Said(_AND.join(each.text for each in found), any(each.local for each in found))
 
 
 def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
@@ -73,7 +77,7 @@ def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
     if job.custom is not None:
         yield _Said(f"custom {job.custom}")
     if job.keyword is not None:
-        yield _Said(f"on the keyword {job.keyword!r}", local=False)
+        yield _Said(f"when the keyword {job.keyword!r} is fired", local=False)
 
 
 def _celery(job: Job, zone: tzinfo, anchor: datetime | None) -> _Said:
@@ -92,18 +96,20 @@ def _counted(job: Job, zone: tzinfo, anchor: datetime | None) -> str:
     return f", counted from {moment(anchor, zone)}"
 
 
-def _bounds(job: Job, zone: tzinfo) -> str:
+def _bounds(job: Job, zone: tzinfo) -> Iterator[_Said]:
     bounds = (("from", job.starts_at), ("until", job.ends_at))
-    return " ".join(f"{word} {moment(instant, zone)}" for word, instant in bounds if instant)
+    said = [f"{word} {moment(instant, zone)}" for word, instant in bounds if instant]
+    if said:
+        yield _Said(" ".join(said))
 
 
-def _calendars(job: Job) -> Iterator[str]:
+def _calendars(job: Job) -> Iterator[_Said]:
     for word, text in (("only", job.only_during), ("not", job.not_during)):
         if text is not None:
-            yield f"{word} {of_calendar(text) or _as_written(text)}"
+            yield _Said(f"{word} {of_calendar(text) or _as_written(text)}")
     moved = {"next": "at the first allowed instant after", "previous": "in the last second before"}
     if job.on_excluded in moved and job.has_calendars:
-        yield f"else {moved[job.on_excluded]}"
+        yield _Said(f"else {moved[job.on_excluded]}", local=False)
 
 
 def _as_written(text: str) -> str:
@@ -113,7 +119,11 @@ def _as_written(text: str) -> str:
     return f"during {written}"
 
 
-def _rules(job: Job) -> Iterator[str]:
+def _rules(job: Job) -> Iterator[_Said]:
+    return (_Said(text, local=False) for text in _ruled(job))
+
+
+def _ruled(job: Job) -> Iterator[str]:
     if job.max_fires is not None:
         yield f"at most {job.max_fires} fire{'' if job.max_fires == 1 else 's'}"
     if job.jitter:
@@ -127,4 +137,6 @@ def _rules(job: Job) -> Iterator[str]:
 
 
 def _in_zone(text: str, zone_name: str) -> str:
-    return f"{text} {zone_name}" if _ENDS_IN_TIME.fullmatch(text) else f"{text}, {zone_name}"
+    """A zone belongs to the time before it, or to all that was said."""
+    joined = " " if _ENDS_IN_TIME.fullmatch(text) and _AND not in text else ", "
+    return f"{text}{joined}{zone_name}"

@@ -177,6 +177,36 @@ def test_a_job_that_never_fires_again_is_told_so(records: Records, sqlite_url: s
     assert done.stdout == "past: once, 1 Jan 2001 09:00 Europe/Paris\n"
 
 
+def test_a_job_without_a_clock_fires_by_its_keyword(records: Records, sqlite_url: str) -> None:
+    records.add("called", keyword="deployed")
+
+    done = run("called", url=sqlite_url)
+
+    assert (done.exit_code, done.stdout) == (3, "called: when the keyword 'deployed' is fired\n")
+    assert done.stderr == "called does not fire any more but by its keyword\n"
+
+
+def test_a_trigger_that_is_not_registered_here_cannot_be_asked(
+    records: Records, sqlite_url: str
+) -> None:
+    records.add("moon", custom="full-moon")
+
+    done = run("moon", url=sqlite_url)
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "moon: no trigger full-moon is registered\n"
+
+
+def test_the_calendars_of_a_job_are_looked_up(records: Records, sqlite_url: str) -> None:
+    records.add("daily", cron="0 9 * * *", not_during="12-25")
+
+    done = run("daily", "--from", "2026-12-24", "-n", "2", url=sqlite_url)
+
+    words, _, *lines = done.stdout.splitlines()
+    assert words == "daily: every day at 09:00 Europe/Paris, not on 25 Dec"
+    assert [columns(line)[1] for line in lines] == ["2026-12-24 08:00", "2026-12-26 08:00"]
+
+
 @pytest.mark.parametrize("until", ["2027-01-01 12:00", "2027-01-01T11:00:00Z", "+12h"])
 def test_the_end_may_be_a_moment_or_so_far_ahead(until: str) -> None:
     some = run("--cron", "0 * * * *", "--from", "2027-01-01", "--until", until)

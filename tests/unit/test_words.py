@@ -273,9 +273,12 @@ def test_the_zone_of_an_interval_is_told_with_the_instants_that_bound_it() -> No
 @pytest.mark.parametrize(
     ("definition", "expected"),
     [
-        ({"keyword": "stock arrived"}, "on the keyword 'stock arrived'"),
-        ({"keyword": "k", "max_fires": 1}, "on the keyword 'k', at most 1 fire"),
-        ({"cron": "0 9 * * *", "keyword": "k"}, "every day at 09:00, and on the keyword 'k', UTC"),
+        ({"keyword": "stock arrived"}, "when the keyword 'stock arrived' is fired"),
+        ({"keyword": "k", "max_fires": 1}, "when the keyword 'k' is fired, at most 1 fire"),
+        (
+            {"cron": "0 9 * * *", "keyword": "k"},
+            "every day at 09:00, and when the keyword 'k' is fired, UTC",
+        ),
         ({"custom": "unknown-here of May"}, "custom unknown-here of May, UTC"),
     ],
 )
