@@ -19,6 +19,7 @@ from .triggers.cron import parse_cron
 from .triggers.custom import parse_custom
 from .triggers.every import parse_at, parse_every
 from .triggers.once import parse_once
+from .triggers.rrule import parse_rrule
 
 #: The columns that hold calendars, and so may name others.
 CALENDARS = ("only_during", "not_during")
@@ -55,10 +56,9 @@ _READERS: dict[str, read.Reader] = {
     "only_during": read.calendar,
     "not_during": read.calendar,
     "on_excluded": read.word("skip", "next", "previous"),
-    "rrule": read.later("recurrence rules"),
     "keyword": read.keyword,
 }
-_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "celery", "custom"}
+_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "rrule", "celery", "custom"}
 
 
 def by_column(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +115,8 @@ def read_values(given: Mapping[str, Any], default_timezone: str) -> dict[str, An
         gap, fold = found.get("dst_gap", "run"), found.get("dst_fold", "first")
         instants = parse_once(given["once"], zone(here), gap, fold)
         found["once"] = ", ".join(instant.isoformat(" ") for instant in instants)
+    if "rrule" in given:
+        found["rrule"] = parse_rrule(given["rrule"]).text
     if "celery" in given:
         found["celery"] = _celery_text(given["celery"])
     if "custom" in given:

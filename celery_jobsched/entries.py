@@ -106,6 +106,7 @@ def celery_schedule(job: Job) -> BaseSchedule | None:
     """Celery's own schedule that says just when *job* fires; None where none does."""
     rest: tuple[Any, ...] = (
         job.once,
+        job.rrule,
         job.starts_at,
         job.ends_at,
         job.max_fires,

@@ -24,6 +24,7 @@ from .triggers.custom import is_registered, make_custom, parse_custom
 from .triggers.during import Allowed, During, Within
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
+from .triggers.rrule import Recurrence, recurrence
 from .words import describe
 
 #: The columns that say when; a job needs one of them.
@@ -50,6 +51,7 @@ class Job:
     at: str | None = None
     cron: str | None = None
     once: str | None = None
+    rrule: str | None = None
     celery: str | None = None
     keyword: str | None = None
     custom: str | None = None
@@ -132,7 +134,7 @@ class Job:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
         if self.lacks is not None:
             return
-        _ = self.times_from(_FIXED_ANCHOR)  # refuses what it cannot be made of
+        self._require_coming(self.times_from(self.first_past or _FIXED_ANCHOR))
         if self.calendars is not None or not calendar_names(vars(self)):
             self._require_allowed_times()
 
@@ -244,6 +246,14 @@ class Job:
         found = trigger.previous_before(instant)
         return None if found is None or (self.starts_at and found < self.starts_at) else found
 
+    def _require_coming(self, trigger: Trigger) -> None:
+        """Refuse a rule that never comes from where the job begins, once that is known."""
+        if self.starts_at is None and self.created_at is None:
+            return
+        for each in (trigger, *getattr(trigger, "triggers", ())):
+            if isinstance(each, Recurrence) and each.never:
+                raise InvalidJob("rrule", self.rrule, each.never)
+
     def _require_allowed_times(self) -> None:
         """Refuse calendars that nothing fires in, where that is known before the job is made."""
         trigger, anchor = self.trigger, self.starts_at or self.first_past
@@ -267,6 +277,8 @@ class Job:
             yield Cron(parse_cron(self.cron), here, gap, fold)
         if self.once is not None:
             yield Once(parse_once(self.once, here))
+        if self.rrule is not None:
+            yield recurrence(self.rrule, here, anchor, gap, fold)
         if self.celery is not None:
             yield parse_celery(self.celery, here, anchor, gap, fold)
         if self.custom is not None:

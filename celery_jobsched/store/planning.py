@@ -83,7 +83,7 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
 
 def _is_just_written(row: RowMapping, job: Job) -> bool:
     """Whether the edit wrote instants: `UPDATE … SET once = now()` means now, not the past."""
-    repeats = job.every or job.cron or job.celery or job.custom
+    repeats = job.every or job.cron or job.rrule or job.celery or job.custom
     planned, written = row["planned"], f"once={row['once']}\n"
     is_known = not isinstance(planned, str) or planned == WOKEN or written in planned
     return bool(job.once and not repeats and not is_known)

@@ -18,6 +18,7 @@ from celery_jobsched.triggers.celery import parse_celery
 from celery_jobsched.triggers.cron import Cron
 from celery_jobsched.triggers.every import Every
 from celery_jobsched.triggers.once import parse_once
+from celery_jobsched.triggers.rrule import parse_rrule
 
 from .calendar import of_calendar
 from .celery import of_celery
@@ -25,6 +26,7 @@ from .cron import of_cron
 from .english import moment
 from .every import of_every
 from .once import of_instants
+from .rrule import of_rrule
 
 if TYPE_CHECKING:
     from celery_jobsched.job import Job
@@ -72,6 +74,10 @@ def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
         yield _Said(of_cron(job.cron))
     if job.once is not None:
         yield _Said(of_instants(parse_once(job.once, zone), zone))
+    if job.rrule is not None:
+        start = parse_rrule(job.rrule).start
+        counted = "" if start else _counted(job, zone, anchor)
+        yield _Said(of_rrule(job.rrule) + counted, local=not (start and start.zone))
     if job.celery is not None:
         yield _celery(job, zone, anchor)
     if job.custom is not None:

@@ -50,6 +50,11 @@ BAD = {
     "no number": Bad("every", {"every": "'some seconds'"}, "every = '1 second'"),
     "part of an hour": Bad("every", {"every": "'1.5 hours'"}, "every = '1 second'"),
     "no instant": Bad("once", {"once": "'someday'"}, "once = NULL, every = 'second'"),
+    "a day that no month has": Bad(
+        "rrule",
+        {"rrule": "'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30'"},
+        "rrule = 'FREQ=SECONDLY'",
+    ),
     "nothing that says when": Bad("every", {}, "every = '1 second'"),
     "at alone": Bad("at", {"cron": "'* * * * *'", "at": "'15:30'"}, "at = NULL, every = 'second'"),
     "at not finer": Bad(

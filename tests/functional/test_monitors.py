@@ -110,6 +110,7 @@ def test_sentry_checks_in_each_fire_whose_schedule_it_can_watch(
         "both": {"cron": "0 * * * *", "every": "1 day"},
         "either day": {"cron": "0 0 1 * mon"},
         "last friday": {"cron": "0 0 * * friL"},
+        "rule": {"rrule": "FREQ=DAILY;BYHOUR=9"},
     }
 
     with planned(stack, records, **watched, **unwatched) as scheduler:

@@ -31,6 +31,7 @@ triggers = st.sampled_from(
         {"every": timedelta(minutes=90)},
         {"cron": "*/5 9-17 * * mon-fri", "dst_gap": "skip", "dst_fold": "both"},
         {"once": ["2030-12-24 18:00", MOMENT]},
+        {"rrule": "DTSTART:20300101T090000 rrule:freq=weekly;byday=mo,fr"},
         {"celery": "crontab 30 7 * * 1"},
         {"schedule": 30.0},
         {"schedule": 1 / 3},

@@ -189,6 +189,14 @@ def test_an_interval_is_told_as_it_is_meant(definition: Any, said: str) -> None:
             "every 15 minutes, from 1 Dec 2026 09:00 Europe/Berlin",
         ),
         (
+            {"rrule": "FREQ=HOURLY"},
+            "rrule FREQ=HOURLY, counted from 21 Nov 2026 03:52:22 Europe/Berlin",
+        ),
+        (
+            {"rrule": "DTSTART;TZID=Asia/Tokyo:20260701T090000\nRRULE:FREQ=DAILY"},
+            "rrule DTSTART;TZID=Asia/Tokyo:20260701T090000 RRULE:FREQ=DAILY",
+        ),
+        (
             {"celery": "schedule 300.0"},  # Celery's first fire comes one interval later
             "every 5 minutes, counted from 21 Nov 2026 03:57:22 Europe/Berlin",
         ),
@@ -209,6 +217,11 @@ OTHERS = [
     (
         {"once": ", ".join(f"2026-12-{day:02} 18:00" for day in range(1, 21))},
         "20 times from 1 Dec 2026 18:00 to 20 Dec 2026 18:00 Europe/Berlin",
+    ),
+    ({"rrule": "FREQ=DAILY;BYHOUR=9"}, "rrule FREQ=DAILY;BYHOUR=9, Europe/Berlin"),
+    (
+        {"rrule": "DTSTART:20260701T090000Z\nRRULE:FREQ=DAILY"},
+        "rrule DTSTART:20260701T090000Z RRULE:FREQ=DAILY",
     ),
     ({"celery": "schedule 90.0"}, "every 90 seconds"),
     ({"celery": "schedule 86400.0"}, "every 24 hours"),

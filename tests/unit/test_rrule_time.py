@@ -1,0 +1,447 @@
+"""Recurrence rules in time: at changes of the clock, counted, beside dateutil, in bounded work."""
+# ruff: noqa: DTZ001 - a local time has no zone
+
+import sys
+from datetime import datetime, timedelta
+from itertools import islice, pairwise
+
+import pytest
+import pytz
+from dateutil.rrule import rrulestr
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from celery_jobsched import clock
+from celery_jobsched.errors import InvalidJob
+from celery_jobsched.job import Job
+from celery_jobsched.preview import occurrences
+from celery_jobsched.triggers.rrule import parse_rrule, recurrence
+from celery_jobsched.triggers.rrule.parts import WEEKDAYS
+from celery_jobsched.triggers.rrule.years import Years
+from tests.effort import examples
+from tests.laws import check_laws
+from tests.unit.test_rrule import dates
+
+UTC = clock.UTC
+BERLIN = clock.zone("Europe/Berlin")
+NEW_YORK = clock.zone("America/New_York")
+AUCKLAND = clock.zone("Pacific/Auckland")
+LORD_HOWE = clock.zone("Australia/Lord_Howe")
+APIA = clock.zone("Pacific/Apia")
+ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 1, 9)
+
+
+def utc(*fields):
+    return datetime(*fields, tzinfo=UTC)
+
+
+def from_start(rule, zone=pytz.utc, start=START, **dst):
+    return recurrence(f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:{rule}", zone, ANCHOR, **dst)
+
+
+def upcoming(trigger, after, until):
+    """Every occurrence in (after, until]."""
+    found = []
+    while (after := trigger.next_after(after)) is not None and after <= until:
+        found.append(after)
+    return found
+
+
+def bygone(trigger, before, since):
+    """Every occurrence in [since, before), ascending."""
+    found = []
+    while (before := trigger.previous_before(before)) is not None and before >= since:
+        found.append(before)
+    return found[::-1]
+
+
+HALF_PAST_TWO = "FREQ=DAILY;BYHOUR=2;BYMINUTE=30"
+DST = [
+    # The rule from midnight on, the zone, the day of the change, what fires in it (UTC)
+    (HALF_PAST_TWO, BERLIN, (2026, 3, 29), ["29 01:00"]),
+    (HALF_PAST_TWO, BERLIN, (2026, 10, 25), ["25 00:30"]),
+    ("FREQ=WEEKLY;BYDAY=SU;BYHOUR=2;BYMINUTE=30", BERLIN, (2026, 3, 29), ["29 01:00"]),
+    ("FREQ=MONTHLY;BYDAY=-1SU;BYHOUR=2;BYMINUTE=30", BERLIN, (2026, 10, 25), ["25 00:30"]),
+    ("FREQ=DAILY;BYHOUR=2;BYMINUTE=0,20,40", BERLIN, (2026, 3, 29), ["29 01:00"]),
+    ("FREQ=DAILY;BYHOUR=2,3;BYMINUTE=30", BERLIN, (2026, 3, 29), ["29 01:00", "29 01:30"]),
+    ("FREQ=DAILY;BYHOUR=2,3", BERLIN, (2026, 3, 29), ["29 01:00"]),
+    ("FREQ=DAILY;BYHOUR=2,3", BERLIN, (2026, 10, 25), ["25 00:00", "25 02:00"]),
+    # Who names the hour and the minute means a time, however often the rule looks for it.
+    ("FREQ=MINUTELY;BYHOUR=2;BYMINUTE=30", BERLIN, (2026, 3, 29), ["29 01:00"]),
+    ("FREQ=MINUTELY;BYHOUR=2;BYMINUTE=30", BERLIN, (2026, 10, 25), ["25 00:30"]),
+    # A rule by the hour or by the minute follows real time.
+    ("FREQ=MINUTELY;INTERVAL=30;BYHOUR=2", BERLIN, (2026, 3, 29), []),
+    (
+        "FREQ=MINUTELY;INTERVAL=30;BYHOUR=2",
+        BERLIN,
+        (2026, 10, 25),
+        ["25 00:00", "25 00:30", "25 01:00", "25 01:30"],
+    ),
+    ("FREQ=HOURLY;INTERVAL=2;BYHOUR=2", BERLIN, (2026, 3, 29), ["29 01:00"]),
+    (HALF_PAST_TWO, AUCKLAND, (2026, 9, 27), ["26 14:00"]),
+    (HALF_PAST_TWO, AUCKLAND, (2026, 4, 5), ["04 13:30"]),
+    ("FREQ=DAILY;BYHOUR=2;BYMINUTE=15", LORD_HOWE, (2026, 10, 4), ["03 15:30"]),
+    ("FREQ=DAILY;BYHOUR=1;BYMINUTE=45", LORD_HOWE, (2026, 4, 5), ["04 14:45"]),
+    ("FREQ=DAILY;BYHOUR=12", APIA, (2011, 12, 30), ["30 10:00"]),
+]
+
+
+@pytest.mark.parametrize(("rule", "zone", "day", "expected"), DST)
+def test_the_day_of_a_change(rule, zone, day, expected):
+    start = datetime(*day)
+    trigger = from_start(rule, zone, start - timedelta(days=140))
+    begin = clock.instants_of(start, zone)[0]
+    end = clock.instants_of(start + timedelta(days=1), zone)[0]
+    if zone is APIA:  # that day is none there
+        end = begin + timedelta(minutes=1)
+
+    found = upcoming(trigger, begin - clock.TICK, end - clock.TICK)
+
+    assert [each.strftime("%d %H:%M") for each in found] == expected
+    assert bygone(trigger, end, begin) == found
+
+
+def test_a_fire_knows_the_time_that_it_stands_for():
+    rule = {"task": "t", "rrule": HALF_PAST_TWO + ";BYSECOND=0", "timezone": "Europe/Berlin"}
+    job = Job.from_dict("j", rule)
+
+    (moved,) = occurrences(job, utc(2026, 3, 28, 12), 1)
+    (first,) = occurrences(job, utc(2026, 10, 24, 12), 1)
+
+    assert (moved.at, moved.nominal) == (utc(2026, 3, 29, 1), datetime(2026, 3, 29, 2, 30))
+    assert (moved.mark.code, first.mark.code) == ("moved", "first_only")
+
+
+def test_a_rule_that_has_ended_leaves_no_mark():
+    rule = f"DTSTART:20260101T000000 RRULE:{HALF_PAST_TWO};COUNT=3"
+    definition = {"task": "t", "rrule": rule, "cron": "0 12 * * *", "dst_gap": "skip"}
+    job = Job.from_dict("j", {**definition, "timezone": "Europe/Berlin"})
+
+    found = occurrences(job, utc(2026, 3, 27, 12), 3)
+
+    assert [(each.fires, each.mark) for each in found] == [(True, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        (BERLIN, (2026, 3, 29), 23),
+        (BERLIN, (2026, 10, 25), 25),
+        (AUCKLAND, (2026, 9, 27), 23),
+        (AUCKLAND, (2026, 4, 5), 25),
+    ],
+)
+def test_an_hourly_rule_comes_each_hour_of_real_time(zone, day, hours):
+    begin = clock.instants_of(datetime(*day), zone)[0]
+    trigger = from_start("FREQ=HOURLY;BYMINUTE=0", zone)
+
+    found = upcoming(trigger, begin - clock.TICK, begin + timedelta(hours=hours) - clock.TICK)
+
+    assert found == [begin + timedelta(hours=each) for each in range(hours)]
+    assert clock.to_local(found[-1], zone).hour == 23
+
+
+def test_a_job_may_choose_otherwise():
+    skips = from_start(HALF_PAST_TWO, BERLIN, gap="skip")
+    repeats = from_start(HALF_PAST_TWO, BERLIN, fold="both")
+
+    assert skips.next_after(utc(2026, 3, 28, 12)) == utc(2026, 3, 30, 0, 30)
+    assert skips.previous_before(utc(2026, 3, 29, 12)) == utc(2026, 3, 28, 1, 30)
+    assert repeats.next_after(utc(2026, 10, 25, 0, 30)) == utc(2026, 10, 25, 1, 30)
+
+
+def test_an_unknown_dst_option_is_refused():
+    with pytest.raises(InvalidJob, match="dst_gap"):
+        from_start("FREQ=DAILY", gap="jump")
+
+
+def test_what_is_left_out_at_a_change_is_the_time_that_was_named():
+    lines = f"{HALF_PAST_TWO}\nRRULE:FREQ=DAILY;BYHOUR=3\nEXDATE:20260329T023000"
+
+    found = upcoming(from_start(lines, BERLIN), utc(2026, 3, 28, 12), utc(2026, 3, 29, 12))
+
+    # 3:00 is the moment of the jump, to which 2:30 would have been moved as well.
+    assert found == [utc(2026, 3, 29, 1)]
+
+
+COUNTED = [
+    # The rule, its start in New York, how many, the day and hour (UTC) of the last; the clocks
+    # jump from 2:00 to 3:00 on 8 March 2026, which is 7:00 UTC, and back on 1 November, at 6:00.
+    ("FREQ=HOURLY", (2026, 3, 8), 5, {}, "08 09:00"),
+    ("FREQ=HOURLY", (2026, 11, 1), 5, {}, "01 08:00"),
+    ("FREQ=MINUTELY;INTERVAL=20", (2026, 3, 8, 1), 6, {}, "08 07:40"),
+    ("FREQ=SECONDLY", (2026, 11, 1), 86_400, {}, "02 03:59"),
+    # 2:30 in the gap is at the jump and counts as one; left out, it does not count.
+    (HALF_PAST_TWO, (2026, 3, 6), 4, {}, "09 06:30"),
+    (HALF_PAST_TWO, (2026, 3, 6), 4, {"gap": "skip"}, "10 06:30"),
+    ("FREQ=DAILY;BYHOUR=2;BYMINUTE=0,20,40", (2026, 3, 8), 2, {}, "09 06:00"),
+    ("FREQ=DAILY;BYHOUR=2,3", (2026, 3, 8), 2, {}, "09 06:00"),
+    ("FREQ=DAILY;BYHOUR=1", (2026, 10, 31), 3, {}, "02 06:00"),
+    ("FREQ=DAILY;BYHOUR=1", (2026, 10, 31), 3, {"fold": "both"}, "01 06:00"),
+]
+
+
+@pytest.mark.parametrize(("rule", "start", "count", "dst", "last"), COUNTED)
+def test_count_counts_instants_through_a_change(rule, start, count, dst, last):
+    trigger = from_start(f"{rule};COUNT={count}", NEW_YORK, datetime(*start), **dst)
+
+    found = trigger.previous_before(utc(2030, 1, 1))
+
+    assert found.strftime("%d %H:%M") == last
+    assert trigger.next_after(found) is None
+
+
+def numbers(least, most, signed=False):
+    number = st.integers(least, most)
+    if signed:
+        number |= number.map(lambda each: -each)
+    return st.sets(number, min_size=1, max_size=4).map(lambda all_: ",".join(map(str, all_)))
+
+
+PLAIN_DAYS = st.sets(st.sampled_from(WEEKDAYS), min_size=1, max_size=3).map(",".join)
+NTH_DAYS = st.sets(
+    st.builds("{}{}".format, st.sampled_from([1, 2, 3, 5, -1, -2, -5]), st.sampled_from(WEEKDAYS)),
+    min_size=1,
+    max_size=3,
+).map(",".join)
+TIMES = {"BYHOUR": numbers(0, 23), "BYMINUTE": numbers(0, 59), "BYSECOND": numbers(0, 59)}
+OTHERS = {"WKST": st.sampled_from(WEEKDAYS), "BYSETPOS": numbers(1, 5, signed=True)}
+MONTHS, MONTH_DAYS = numbers(1, 12), numbers(1, 31, signed=True)
+DAYS = {
+    "YEARLY": {
+        "BYMONTH": MONTHS,
+        "BYYEARDAY": numbers(1, 366, signed=True),
+        "BYMONTHDAY": MONTH_DAYS,
+        "BYDAY": PLAIN_DAYS | NTH_DAYS,
+    },
+    "MONTHLY": {"BYMONTH": MONTHS, "BYMONTHDAY": MONTH_DAYS, "BYDAY": PLAIN_DAYS | NTH_DAYS},
+    "WEEKLY": {"BYMONTH": MONTHS, "BYDAY": PLAIN_DAYS},
+    "DAILY": {"BYMONTH": MONTHS, "BYMONTHDAY": MONTH_DAYS, "BYDAY": PLAIN_DAYS},
+    "HOURLY": {"BYMONTHDAY": MONTH_DAYS, "BYDAY": PLAIN_DAYS},
+    "MINUTELY": {"BYDAY": PLAIN_DAYS},
+    "SECONDLY": {},
+}
+
+
+def rules_of(freq):
+    parts = st.fixed_dictionaries({}, optional={**DAYS[freq], **TIMES, **OTHERS})
+    interval = st.sampled_from(
+        ["", "", ";INTERVAL=2", ";INTERVAL=3", ";INTERVAL=7", ";INTERVAL=45"]
+    )
+
+    def written(parts, interval):
+        named = [each for each in parts if each.startswith("BY")]
+        if named == ["BYSETPOS"]:
+            parts = {}
+        return f"FREQ={freq}{interval}" + "".join(f";{key}={parts[key]}" for key in parts)
+
+    return st.builds(written, parts, interval)
+
+
+WEEKS = st.builds(
+    "FREQ=YEARLY;BYWEEKNO={};BYDAY={}{}".format,
+    numbers(1, 53),
+    PLAIN_DAYS,
+    st.sampled_from(["", ";WKST=SU", ";WKST=WE"]),
+)
+RULES = st.one_of(WEEKS, *(rules_of(freq) for freq in DAYS))
+STARTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)).map(
+    lambda local: local.replace(microsecond=0)
+)
+
+
+def made(rule, *args, **dst):
+    """Its trigger; a rule that never comes is no example."""
+    try:
+        return from_start(rule, *args, **dst)
+    except InvalidJob as error:
+        reason = error.expected
+    assert "comes" in reason or "come round" in reason
+    assume(False)
+
+
+@given(RULES, STARTS)
+@examples(300)
+def test_dateutil_finds_the_same(rule, start):
+    first_weeks = rule.startswith("FREQ=WEEKLY") and "BYSETPOS" in rule  # see DIFFERENCES
+    trigger = made(rule, pytz.utc, start)
+    reference = rrulestr(f"DTSTART:{start:%Y%m%dT%H%M%S}\nRRULE:{rule};COUNT=8")
+
+    theirs = [each.replace(tzinfo=UTC) for each in reference]
+    if first_weeks:
+        theirs = [each for each in theirs if each > utc(2028, 1, 9)]
+    ours = upcoming(trigger, theirs[0] - clock.TICK, theirs[-1]) if theirs else []
+
+    assert ours == theirs
+    if theirs and not first_weeks:
+        assert trigger.previous_before(theirs[0]) is None
+        assert bygone(trigger, theirs[-1] + clock.TICK, theirs[0]) == theirs
+
+
+DIFFERENCES = [
+    # The rule from START on (a Thursday), its first two days by RFC 5545, and those of dateutil.
+    # BYSETPOS works on whole weeks: "starts at the beginning of the interval".
+    ("FREQ=WEEKLY;BYDAY=MO,TH,FR;BYSETPOS=1", "2026 Jan 5,12", "2026 Jan 1,5"),
+    # What a rule does not say is said by DTSTART: the day of the week, too.
+    ("FREQ=YEARLY;BYWEEKNO=2", "2026 Jan 8; 2027 Jan 14", "2026 Jan 5,6"),
+    # A list of days is either, not both at once.
+    ("FREQ=MONTHLY;BYDAY=MO,1SA;UNTIL=20260201", "2026 Jan 3,5", ""),
+    # 1 January 2039 is a day of week 52, says date.isocalendar.
+    ("FREQ=YEARLY;INTERVAL=13;BYWEEKNO=52;BYDAY=SA;BYMONTH=1;UNTIL=20390105", "2039 Jan 1", ""),
+    # 31 December 2031 is a day of week 1 of 2032, which has 53 weeks.
+    ("FREQ=YEARLY;BYWEEKNO=-53;BYDAY=WE;BYMONTH=12;UNTIL=20320101", "2031 Dec 31", ""),
+    # UNTIL is inclusive, and a date is a day.
+    ("FREQ=DAILY;UNTIL=20260101", "2026 Jan 1", ""),
+]
+
+
+@pytest.mark.parametrize(("rule", "ours", "theirs"), DIFFERENCES)
+def test_each_difference_to_dateutil_is_known(rule, ours, theirs):
+    trigger, reference = from_start(rule), rrulestr(f"DTSTART:{START:%Y%m%dT%H%M%S}\nRRULE:{rule}")
+
+    found = islice(upcoming(trigger, ANCHOR, utc(2040, 1, 1)), 2)
+
+    assert [each.timetuple()[:3] for each in found] == dates(ours)
+    assert [each.timetuple()[:3] for each in islice(reference, 2)] == dates(theirs)
+
+
+#: The changes of 2026 in these zones, and the day that Samoa left out.
+CHANGES = [
+    (BERLIN, utc(2026, 3, 29, 1)),
+    (BERLIN, utc(2026, 10, 25, 1)),
+    (AUCKLAND, utc(2026, 4, 4, 14)),
+    (AUCKLAND, utc(2026, 9, 26, 14)),
+    (LORD_HOWE, utc(2026, 4, 4, 15)),
+    (LORD_HOWE, utc(2026, 10, 3, 15, 30)),
+    (APIA, utc(2011, 12, 30, 10)),
+]
+GAPS, FOLDS = st.sampled_from(["run", "skip"]), st.sampled_from(["first", "both"])
+#: Rules that have something to do around a change.
+NEAR = st.builds(
+    "FREQ={}{}{}{}".format,
+    st.sampled_from(["DAILY", "HOURLY", "MINUTELY"]),
+    st.sampled_from(["", ";INTERVAL=2", ";INTERVAL=5"]),
+    st.just("") | numbers(0, 4).map(";BYHOUR={}".format),
+    st.just("") | numbers(0, 59).map(";BYMINUTE={}".format),
+)
+
+
+@given(st.sampled_from(CHANGES), GAPS, FOLDS, NEAR)
+@examples(80)
+def test_around_a_change_the_walk_finds_what_the_rule_says_of_each_local_time(
+    change, gap, fold, rule
+):
+    zone, moment = change
+    start, begin, end = (moment + timedelta(hours=hours) for hours in (-50, -30, 30))
+    local = clock.to_local(start, zone).replace(microsecond=0)
+    trigger = made(rule, zone, local, gap=gap, fold=fold)
+    of_local = from_start(rule, pytz.utc, local)
+    real_time = parse_rrule(rule).rules[0].follows_real_time
+    options = ("skip", "both") if real_time else (gap, fold)
+
+    meant, last = set(), clock.to_local(end, zone) + timedelta(days=2)
+    at = of_local.next_after(ANCHOR)
+    while at and at.replace(tzinfo=None) < last:
+        meant.update(clock.instants_of(at.replace(tzinfo=None), zone, *options))
+        at = of_local.next_after(at)
+    expected = sorted(each for each in meant if begin < each < end)
+
+    assert upcoming(trigger, begin, end - clock.TICK) == expected
+    assert bygone(trigger, end, begin + clock.TICK) == expected
+
+
+@given(st.sampled_from(CHANGES), GAPS, FOLDS, NEAR | RULES, st.integers(1, 90))
+@examples(150)
+def test_a_rule_with_a_count_is_the_beginning_of_that_without(change, gap, fold, rule, count):
+    zone, moment = change
+    local = clock.to_local(moment - timedelta(hours=4), zone)
+    unbounded = made(rule, zone, local, gap=gap, fold=fold)
+    counted = from_start(f"{rule};COUNT={count}", zone, local, gap=gap, fold=fold)
+
+    expected, at = [], ANCHOR
+    while len(expected) < count and (at := unbounded.next_after(at)):
+        expected.append(at)
+
+    assert upcoming(counted, ANCHOR, utc(9999, 12, 31)) == expected
+    assert bygone(counted, utc(9999, 12, 31), ANCHOR) == expected
+
+
+@given(
+    RULES | NEAR,
+    st.sampled_from([*(zone for zone, _ in CHANGES), pytz.utc]),
+    STARTS,
+    st.datetimes(datetime(2025, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)),
+    GAPS,
+    FOLDS,
+)
+@examples(150)
+def test_the_laws_of_triggers_hold(rule, zone, start, instant, gap, fold):
+    check_laws(made(rule, zone, start, gap=gap, fold=fold), instant)
+
+
+def test_a_century_of_occurrences_ascends():
+    found = upcoming(
+        from_start("FREQ=MONTHLY;BYDAY=1SU;BYHOUR=2;BYMINUTE=30", BERLIN, datetime(1950, 1, 1)),
+        utc(1950, 1, 1),
+        utc(2050, 1, 1),
+    )
+
+    assert len(found) == 1200
+    assert all(early < late for early, late in pairwise(found))
+
+
+def test_the_ends_of_time_are_exhausted_and_raise_nothing():
+    for rule in ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", "FREQ=HOURLY;INTERVAL=5"):
+        trigger = from_start(rule, BERLIN)
+
+        assert trigger.next_after(utc(9999, 12, 31, 23, 59)) is None
+        assert trigger.previous_before(utc(1, 1, 1)) is None
+        assert trigger.next_after(utc(1, 1, 1)) > utc(2026, 1, 1)
+        assert trigger.previous_before(utc(9999, 12, 31, 23)) > utc(9996, 2, 28)
+
+
+def years_looked_at(question):
+    """How many years a question looks at."""
+    looked = 0
+
+    def note(frame, event, _):
+        nonlocal looked
+        looked += event == "call" and frame.f_code is Years.of.__code__
+
+    sys.setprofile(note)
+    try:
+        question()
+    finally:
+        sys.setprofile(None)
+    return looked
+
+
+WORK = [
+    # The rule, how many years a question may look at
+    ("FREQ=DAILY", 2),
+    ("FREQ=SECONDLY;BYHOUR=9", 2),
+    ("FREQ=MONTHLY;BYDAY=-1FR;BYSETPOS=1", 2),
+    ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", 9),
+    ("FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO", 41),
+    # Once in 400 years at the least, if ever, but for an interval that does not divide them.
+    ("FREQ=DAILY;INTERVAL=7;BYMONTH=2;BYMONTHDAY=29;BYDAY=TH", 401),
+    ("FREQ=DAILY;INTERVAL=353;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO", 9999),
+]
+
+
+@pytest.mark.parametrize(("rule", "most"), WORK)
+def test_a_question_looks_at_a_bounded_number_of_years(rule, most):
+    trigger = from_start(rule)
+
+    for year in (1, 2000, 2026, 2097, 2196, 5000, 9999):
+        at = utc(year, 3, 1)
+        assert years_looked_at(lambda at=at: trigger.next_after(at)) <= most
+        assert years_looked_at(lambda at=at: trigger.previous_before(at)) <= most
+
+
+def test_a_count_counts_each_year_once():
+    trigger = from_start("FREQ=DAILY;COUNT=3000")
+
+    assert years_looked_at(lambda: trigger.next_after(utc(2026, 1, 1))) < 30
+    assert years_looked_at(lambda: trigger.next_after(utc(2027, 1, 1))) <= 2
