@@ -68,7 +68,7 @@ class InvalidJob(JobschedError, ValueError):
         return printable(f"{self.field}: expected {self.expected}, got: {shown(self.value)}")
 
     def __str__(self) -> str:
-        return f"job {self.job!r}: {self.sentence}" if self.job is not None else self.sentence
+        return f"job {shown(self.job)}: {self.sentence}" if self.job is not None else self.sentence
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
