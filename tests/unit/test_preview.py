@@ -7,8 +7,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from celery_jobsched import Job
+from celery_jobsched import Job, clock
 from celery_jobsched.preview import Occurrence, occurrences
 
 UTC = timezone.utc
@@ -251,3 +253,52 @@ def test_a_limit_that_is_reached_leaves_nothing() -> None:
     spent = replace(job, created_at=utc(2027, 1, 1), fire_count=3)
 
     assert occurrences(spent, utc(2027, 1, 3), 10) == []
+
+
+CHANGES = [
+    ("Europe/Berlin", utc(2027, 3, 28, 1)),
+    ("Europe/Berlin", utc(2027, 10, 31, 1)),
+    ("Australia/Lord_Howe", utc(2027, 4, 3, 15)),
+    ("Australia/Lord_Howe", utc(2027, 10, 2, 15, 30)),
+    ("America/Sao_Paulo", utc(2018, 2, 18, 2)),
+    ("America/Sao_Paulo", utc(2018, 11, 4, 3)),
+    ("Pacific/Apia", utc(2011, 12, 30, 10)),
+]
+HOURS = ["*", "*/2", "0", "1,2", "2", "0-3", "12", "23"]
+SCHEDULES = st.fixed_dictionaries(
+    {
+        "cron": st.builds(
+            "{} {} * * *".format,
+            st.sampled_from(["*", "0", "*/20", "15,45"]),
+            st.sampled_from(HOURS),
+        )
+    },
+    optional={
+        "dst_gap": st.sampled_from(["run", "skip"]),
+        "dst_fold": st.sampled_from(["first", "both"]),
+        "only_during": st.sampled_from(["sat", "sun", "fri-sun 01:00-13:00"]),
+        "on_excluded": st.sampled_from(["skip", "next"]),
+        "every": st.sampled_from(["6 hours", "1 day"]),
+    },
+)
+
+
+@given(st.sampled_from(CHANGES), SCHEDULES)
+@settings(max_examples=200, deadline=None)
+def test_what_fires_is_what_the_job_says_and_each_mark_holds(change: Any, schedule: Any) -> None:
+    zone_name, moment = change
+    zone, start = clock.zone(zone_name), moment - timedelta(hours=30)
+    job = replace(made(zone_name, **schedule), created_at=start)
+
+    found = occurrences(job, start, 60)
+
+    assert [each.at for each in found if each.fires] == job.upcoming(start, 60)
+    for each in found:
+        code = each.mark.code if each.mark else ""
+        shown = clock.instants_of(each.nominal, zone, "skip", "both")
+        assert (code in ("moved", "merged")) == (each.fires and each.nominal != each.local)
+        assert (code == "dropped") == (not each.fires)
+        assert (shown == ()) == (code in ("moved", "merged", "dropped"))
+        assert code not in ("first", "first_only") or (each.at == shown[0] and len(shown) == 2)
+        assert code != "first_only" or shown[1] not in job.upcoming(each.at, 60)
+        assert code != "second" or each.at == shown[1]
