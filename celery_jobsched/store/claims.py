@@ -11,6 +11,7 @@ once: each works on rows that it holds, and passes over those of others where th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,6 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from ..clock import TICK
 from ..errors import InvalidJob
-from ..fire import Fire
 from ..job import Job
 from ..plan import Plan, awaits_keyword, decide, decided
 from . import fires
@@ -54,10 +54,10 @@ def claim_due(
     """
     rows, left_from = _due_rows(conn, window, now, limit)
     claimed = Claimed(rows=len(rows), left_from=left_from)
-    updates: list[dict[str, Any]] = []
-    new: list[tuple[Job, Fire]] = []
+    decisions: list[_Decision] = []
+    count = 0
     for row in rows:
-        if len(new) >= limit:
+        if count >= limit:
             claimed.leave(row["wake_at"], now)
             continue
         found = _judged(row, now, by)
@@ -69,14 +69,11 @@ def claim_due(
         elif not found.job.enabled:
             _resume(conn, row)
         elif _is_over(conn, found, now):
-            conn.execute(sa.delete(jobs).where(jobs.c.id == found.job.id))
+            conn.execute(sa.delete(jobs).where(jobs.c.id == row["id"]))
         else:
-            new += [(found.job, fires.fire_of(found.job, owed, now)) for owed in found.plan.fires]
-            if found.plan.missed:
-                claimed.missed.append((found.job, found.plan.missed))
-            updates.append(_advanced(row, found, now))
-            claimed.leave(updates[-1]["due_at"], now)
-    _write(conn, claimed, new, updates, by, now)
+            decisions.append(found)
+            count += len(found.plan.fires)
+    _write(conn, claimed, decisions, by, now)
     return claimed
 
 
@@ -104,8 +101,9 @@ def _wakes_in(after: datetime, until: datetime) -> Any:
 
 @dataclass(frozen=True)
 class _Decision:
-    """What a job that can be read owes."""
+    """What a job that can be read owes, and its row."""
 
+    row: RowMapping
     job: Job
     plan: Plan
 
@@ -119,7 +117,7 @@ def _judged(row: RowMapping, now: datetime, by: Claimant) -> _Decision | Refusal
                 seen = Seen(row["wake_at"], row["id"], row["version"])
                 return Refusal(seen, job.name, job.lacks)
             job = decided(job, row["wake_at"])
-            return _Decision(job, decide(job, now, by.catchup_limit))
+            return _Decision(row, job, decide(job, now, by.catchup_limit))
     except InvalidJob as error:
         return error.of(row["name"])
 
@@ -127,25 +125,34 @@ def _judged(row: RowMapping, now: datetime, by: Claimant) -> _Decision | Refusal
 def _write(
     conn: Connection,
     claimed: Claimed,
-    new: list[tuple[Job, Fire]],
-    updates: list[dict[str, Any]],
+    decisions: Sequence[_Decision],
     by: Claimant,
     now: datetime,
 ) -> None:
+    """Insert fires and what was missed, and move the jobs on."""
+    new = [
+        Delivery(fires.fire_of(each.job, owed, now), each.job)
+        for each in decisions
+        for owed in each.plan.fires
+    ]
     if new:
-        written = fires.insert_pending(conn, [fire for _, fire in new], by.beat, now)
-        claimed.deliveries.extend(Delivery(fire, job) for job, fire in new if fire.id in written)
+        written = fires.insert_pending(conn, [each.fire for each in new], by.beat, now)
+        claimed.deliveries.extend(each for each in new if each.fire.id in written)
+    claimed.missed.extend((each.job, each.plan.missed) for each in decisions if each.plan.missed)
     if claimed.missed:
         fires.insert_missed(conn, claimed.missed, by.beat, now)
+    updates = [_advanced(each, now) for each in decisions]
+    for each in updates:
+        claimed.leave(each["due_at"], now)
     if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
         raise LostClaim("a due row changed while it was claimed")
 
 
-def _advanced(row: RowMapping, found: _Decision, now: datetime) -> dict[str, Any]:
+def _advanced(found: _Decision, now: datetime) -> dict[str, Any]:
     job, plan = found.job, found.plan
     return {
-        "id": row["id"],
-        "version": row["version"],
+        "id": found.row["id"],
+        "version": found.row["version"],
         "next_fire_at": plan.next_fire_at,
         "due_at": wakes_at(job, plan, now),
         "last_fire_at": plan.fires[-1].fire_at if plan.fires else job.last_fire_at,

@@ -1,7 +1,8 @@
 """The application that real beats and workers of the tests run.
 
 Its configuration is the JSON in JOBSCHED_TEST_CONF. It says that it is ready by making
-the file JOBSCHED_TEST_READY, and its tasks write what they did to JOBSCHED_TEST_RUNS.
+the file JOBSCHED_TEST_READY, and its tasks write what they did to JOBSCHED_TEST_RUNS. With
+JOBSCHED_TEST_TRIGGERS set it has a trigger of its own, `each`, without it has not.
 """
 
 from __future__ import annotations
@@ -10,16 +11,36 @@ import json
 import os
 import time
 from dataclasses import asdict
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
 from celery.signals import beat_init, worker_ready
 
-from celery_jobsched import current_fire
+from celery_jobsched import current_fire, register_trigger
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 app = Celery("proj")
 app.config_from_object(json.loads(os.environ["JOBSCHED_TEST_CONF"]))
+
+
+class Each:
+    """Each so many seconds of the argument, counted from the beginning of 1970."""
+
+    def __init__(self, argument: str, zone: tzinfo, anchor: datetime) -> None:
+        self.step = timedelta(seconds=float(argument))
+
+    def next_after(self, instant: datetime) -> datetime:
+        return EPOCH + ((instant - EPOCH) // self.step + 1) * self.step
+
+    def previous_before(self, instant: datetime) -> datetime:
+        return EPOCH - ((EPOCH - instant) // self.step + 1) * self.step
+
+
+if "JOBSCHED_TEST_TRIGGERS" in os.environ:
+    register_trigger("each")(Each)
 
 
 @beat_init.connect

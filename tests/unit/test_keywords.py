@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,24 +17,31 @@ from celery_jobsched import InvalidJob, Jobs
 from celery_jobsched.store import claims, fires, keywords, pages, planning, tables
 from celery_jobsched.store.pages import Claimant
 from tests.records import Records
+from tests.services import DATABASES, fresh_database
 
 BEAT = Claimant("a beat")
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+MICROSECOND = datetime.resolution
 
 
 @pytest.fixture
-def jobs(database_url: str) -> Iterator[Jobs]:
-    conf = {"jobsched_database_url": database_url, "broker_url": "memory://"}
-    jobs = Jobs(Celery("proj", set_as_current=False, config_source=conf))
-    jobs.prepare()
-    yield jobs
-    jobs.runtime.close()
+def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jobs]:
+    """Jobs of a fresh database: of SQLite, unless the test is run on all three."""
+    with fresh_database(getattr(request, "param", "sqlite"), tmp_path) as url:
+        conf = {"jobsched_database_url": url, "broker_url": "memory://"}
+        jobs = Jobs(Celery("proj", set_as_current=False, config_source=conf))
+        jobs.prepare()
+        yield jobs
+        jobs.runtime.close()
 
 
 @pytest.fixture
-def records(jobs: Jobs, database_url: str) -> Iterator[Records]:
-    with Records(database_url) as records:
+def records(jobs: Jobs) -> Iterator[Records]:
+    with Records(jobs.runtime.settings.database_url) as records:
         yield records
+
+
+on_each_database = pytest.mark.parametrize("jobs", DATABASES, indirect=True)
 
 
 def now_of(records: Records) -> datetime:
@@ -55,6 +63,7 @@ def take(records: Records) -> list[fires.Delivery]:
         return fires.take_ready(conn, pages.poll(conn).now, 100, "UTC")
 
 
+@on_each_database
 def test_each_enabled_job_of_the_keyword_gets_one_fire_that_is_ready(
     jobs: Jobs, records: Records
 ) -> None:
@@ -77,6 +86,7 @@ def test_each_enabled_job_of_the_keyword_gets_one_fire_that_is_ready(
     assert [records.job(name)["fire_count"] for name in ("a", "paused")] == [1, 0]
 
 
+@on_each_database
 def test_any_beat_delivers_it_as_its_first_copy(jobs: Jobs, records: Records) -> None:
     jobs.add("a", task="proj.note", keyword="k", args=[1], kwargs={"who": "the job"})
     (plain,) = jobs.fire("k")
@@ -160,6 +170,7 @@ def test_a_keyword_takes_nothing_from_an_instant_that_is_owed(jobs: Jobs, record
     assert owed == [made_at]
 
 
+@on_each_database
 def test_max_fires_is_the_end_of_the_keyword_as_well(jobs: Jobs, records: Records) -> None:
     jobs.add("a", task="proj.note", keyword="k", max_fires=2)
     jobs.add("both", task="proj.note", keyword="k", every="1 hour", max_fires=1)
@@ -200,6 +211,8 @@ def test_a_job_that_deletes_itself_waits_for_its_last_keyword(jobs: Jobs, record
     assert len(jobs.fire("k")) == 3
     work(records, at=ends_at - 20 * SECOND)
     assert "counted" in jobs
+    assert records.job("endless")["due_at"] is None
+    assert records.job("dated")["due_at"] == ends_at + MICROSECOND
 
     delivered = [row["id"] for row in records.fires()]
     with records.engine.begin() as conn:
@@ -236,6 +249,7 @@ def test_a_trigger_that_this_process_lacks_is_no_matter_to_the_keyword(
     assert [each.fire.id for each in take(records) if each.job] == [id_]
 
 
+@on_each_database
 def test_one_call_fires_each_job_once_however_often_it_is_written(
     jobs: Jobs, records: Records
 ) -> None:
@@ -251,6 +265,7 @@ def test_one_call_fires_each_job_once_however_often_it_is_written(
     assert {row["fire_count"] for row in records.jobs().values()} == {1}
 
 
+@on_each_database
 def test_more_jobs_than_a_page_are_fired_in_one_call(jobs: Jobs, records: Records) -> None:
     rows = [{"name": f"j{n:04}", "task": "t", "keyword": "k"} for n in range(1100)]
     records.run(sa.insert(tables.jobs), rows)
@@ -262,6 +277,7 @@ def test_more_jobs_than_a_page_are_fired_in_one_call(jobs: Jobs, records: Record
     assert {json.dumps(json.loads(row["args"])) for row in records.fires()} == {"[1]"}
 
 
+@on_each_database
 def test_calls_and_claims_at_once_are_all_counted(jobs: Jobs, records: Records) -> None:
     made_at = now_of(records).replace(microsecond=0) - 20 * HOUR
     grace = {"misfire_grace_time": 100 * 3600}
@@ -281,7 +297,7 @@ def test_calls_and_claims_at_once_are_all_counted(jobs: Jobs, records: Records) 
         pass
 
     assert called == [20] * 10
-    assert sum(each.result() for each in claiming) >= 0
+    assert [each.exception() for each in claiming] == [None] * 20
     counts = {row["fire_count"] for row in records.jobs().values()}
     assert counts == {10 + 21}
     assert len(records.fires()) == 20 * 31
@@ -304,12 +320,3 @@ def test_a_keyword_is_found_without_reading_the_other_jobs(postgresql_url: str) 
 
     assert "jobsched_jobs_keyword" in shown
     jobs.runtime.close()
-
-
-def test_the_time_of_a_call_is_the_databases(jobs: Jobs, records: Records) -> None:
-    jobs.add("a", task="proj.note", keyword="k")
-
-    jobs.fire("k")
-
-    (row,) = records.fires()
-    assert abs(row["fire_at"] - datetime.now(timezone.utc)) < 5 * SECOND

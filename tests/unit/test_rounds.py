@@ -177,6 +177,21 @@ def test_a_row_that_this_beat_put_behind_the_round_is_gone_back_for() -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
+def test_a_round_that_is_under_way_goes_back_as_well() -> None:
+    table = Table()
+    for n in range(1, 100, 2):
+        table.add(n, BEGIN - n * SECOND)
+    for _ in range(4):
+        table.tick()
+    table.add(1000, BEGIN - 500 * SECOND)
+
+    table.rounds.go_back(BEGIN - 500 * SECOND)
+    table.tick()
+
+    assert table.fired == {1000}
+
+
+@pytest.mark.usefixtures("small_pages")
 def test_a_row_that_another_beat_put_behind_the_round_is_found_by_the_next_one() -> None:
     table = Table()
     for n in range(1, 100, 2):
