@@ -113,17 +113,26 @@ def _mismatch(found: str | None) -> str:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other beat's preparation runs beside."""
-    with engine.begin() as conn:
+    with engine.connect() as conn:
         if engine.dialect.name == "postgresql":
             conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        if engine.dialect.name not in {"mysql", "mariadb"}:
+        if engine.dialect.name in {"mysql", "mariadb"}:
+            with _lock_of_the_session(conn):
+                yield conn
+                conn.commit()
+        else:
             yield conn
-            return
-        # MariaDB commits at each CREATE TABLE: only a lock of the session outlasts that.
-        name = f"jobsched {engine.url.database}"[:64]
-        if conn.execute(sa.select(sa.func.get_lock(name, 1))).scalar() != 1:
-            raise SchemaMismatch("another beat is at the tables")
-        try:
-            yield conn
-        finally:
-            conn.execute(sa.select(sa.func.release_lock(name)))
+            conn.commit()
+
+
+@contextmanager
+def _lock_of_the_session(conn: Connection) -> Iterator[None]:
+    """A lock that outlasts a commit: MariaDB commits at each CREATE TABLE."""
+    name = f"jobsched {conn.engine.url.database}"[:64]
+    if conn.execute(sa.select(sa.func.get_lock(name, 1))).scalar() != 1:
+        raise SchemaMismatch("another beat is at the tables")
+    try:
+        yield
+    finally:
+        conn.rollback()  # what was not committed must not be seen by whoever comes next
+        conn.execute(sa.select(sa.func.release_lock(name)))
