@@ -18,13 +18,12 @@ from celery_jobsched.triggers.celery import parse_celery
 from celery_jobsched.triggers.cron import Cron
 from celery_jobsched.triggers.every import Every
 from celery_jobsched.triggers.once import parse_once
-from celery_jobsched.triggers.rrule import parse_rrule
 
 from .calendar import of_calendar
 from .celery import of_celery
 from .cron import of_cron
-from .english import moment
-from .every import of_every
+from .english import as_written, moment
+from .every import Interval, of_every
 from .once import of_instants
 from .rrule import of_rrule
 
@@ -35,8 +34,6 @@ __all__ = ["describe"]
 
 _AND = ", and "
 _ENDS_IN_TIME = re.compile(r".* \d\d:\d\d(:\d\d)?(\.\d+)?")
-#: Characters of a calendar that are told.
-_LONGEST = 200
 _NO_ANCHOR = datetime(2001, 1, 1, tzinfo=clock.UTC)
 
 
@@ -67,23 +64,24 @@ def _when(job: Job, zone: tzinfo) -> _Said:
 def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
     anchor = job.starts_at or job.first_past
     if job.every is not None:
-        text, anchored, local = of_every(job.every, job.at, job.month_end)
-        counted = _counted(job, zone, anchor) if anchored else ""
-        yield _Said(text + counted, local or bool(counted))
+        yield _told(of_every(job.every, job.at, job.month_end), job, zone, anchor)
     if job.cron is not None:
         yield _Said(of_cron(job.cron))
     if job.once is not None:
         yield _Said(of_instants(parse_once(job.once, zone), zone))
     if job.rrule is not None:
-        start = parse_rrule(job.rrule).start
-        counted = "" if start else _counted(job, zone, anchor)
-        yield _Said(of_rrule(job.rrule) + counted, local=not (start and start.zone))
+        yield _told(of_rrule(job.rrule, zone, anchor), job, zone, anchor)
     if job.celery is not None:
         yield _celery(job, zone, anchor)
     if job.custom is not None:
         yield _Said(f"custom {job.custom}")
     if job.keyword is not None:
         yield _Said(f"when the keyword {job.keyword!r} is fired", local=False)
+
+
+def _told(interval: Interval, job: Job, zone: tzinfo, anchor: datetime | None) -> _Said:
+    counted = _counted(job, zone, anchor) if interval.anchored else ""
+    return _Said(interval.text + counted, interval.local or bool(counted))
 
 
 def _celery(job: Job, zone: tzinfo, anchor: datetime | None) -> _Said:
@@ -112,17 +110,10 @@ def _bounds(job: Job, zone: tzinfo) -> Iterator[_Said]:
 def _calendars(job: Job) -> Iterator[_Said]:
     for word, text in (("only", job.only_during), ("not", job.not_during)):
         if text is not None:
-            yield _Said(f"{word} {of_calendar(text) or _as_written(text)}")
+            yield _Said(f"{word} {of_calendar(text) or f'during {as_written(text)}'}")
     moved = {"next": "at the first allowed instant after", "previous": "in the last second before"}
     if job.on_excluded in moved and job.has_calendars:
         yield _Said(f"else {moved[job.on_excluded]}", local=False)
-
-
-def _as_written(text: str) -> str:
-    written = " ".join(text.split())
-    if len(written) > _LONGEST:
-        written = f"{written[:_LONGEST]}... ({len(text)} characters)"
-    return f"during {written}"
 
 
 def _rules(job: Job) -> Iterator[_Said]:

@@ -11,7 +11,7 @@ from celery_jobsched.triggers.cron import CronFields, numbers_of, parse_cron
 from .days import DaysOfYear
 from .english import MOST_ITEMS, clock_time, every, listed, ordinal, ranges, run_of
 
-__all__ = ["of_cron", "of_fields"]
+__all__ = ["of_cron", "of_fields", "times_of_day"]
 
 _MOST_TIMES = 6
 _EVERY_MINUTE = list(range(60))
@@ -26,15 +26,31 @@ def of_cron(text: str) -> str:
 def of_fields(fields: CronFields) -> str | None:
     """The fields in words: "every weekday at 09:00"; None where there are no exact ones."""
     days = DaysOfYear(fields.days, list(numbers_of(fields.months)))
-    masks = (fields.seconds, fields.minutes, fields.hours)
-    seconds, minutes, hours = (list(numbers_of(mask)) for mask in masks)
+    if times := times_of_day(fields):
+        return _qualified(days.with_times(times), fields)
+    seconds, minutes, hours = _clock_of(fields)
     if fields.wildcard:
         pace = _steps(seconds, minutes, hours) or _past(seconds, minutes, _real_hours(hours))
-    elif times := _times(seconds, minutes, hours):
-        return _qualified(days.with_times(times), fields)
     else:
         pace = _past(seconds, minutes, _named_hours(hours))
     return _qualified(pace and days.with_pace(pace), fields)
+
+
+def times_of_day(fields: CronFields) -> str | None:
+    """As in "at 09:00 and 17:30", where these are few fixed times."""
+    seconds, minutes, hours = _clock_of(fields)
+    most = _MOST_TIMES if len(hours) > 1 else MOST_ITEMS
+    if fields.wildcard or len(seconds) > 1 or len(hours) * len(minutes) > most:
+        return None
+    times = [clock_time(hour, minute, seconds[0]) for hour in hours for minute in minutes]
+    return f"at {listed(times)}"
+
+
+def _clock_of(fields: CronFields) -> tuple[list[int], list[int], list[int]]:
+    """Its seconds, its minutes and its hours."""
+    masks = (fields.seconds, fields.minutes, fields.hours)
+    seconds, minutes, hours = (list(numbers_of(mask)) for mask in masks)
+    return seconds, minutes, hours
 
 
 def _qualified(text: str | None, fields: CronFields) -> str | None:
@@ -54,15 +70,6 @@ def _among(text: str, what: str, numbers: list[int]) -> str | None:
         if len(named) <= MOST_ITEMS
         else None
     )
-
-
-def _times(seconds: list[int], minutes: list[int], hours: list[int]) -> str | None:
-    """As in "at 09:00 and 17:30", where these are few."""
-    most = _MOST_TIMES if len(hours) > 1 else MOST_ITEMS
-    if len(seconds) > 1 or len(hours) * len(minutes) > most:
-        return None
-    times = [clock_time(hour, minute, seconds[0]) for hour in hours for minute in minutes]
-    return f"at {listed(times)}"
 
 
 def _past(seconds: list[int], minutes: list[int], hours: str | None) -> str | None:

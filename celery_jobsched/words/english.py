@@ -15,9 +15,11 @@ __all__ = [
     "MONTHS",
     "MOST_ITEMS",
     "WEEKDAYS",
+    "as_written",
     "clock_time",
     "every",
     "listed",
+    "local_text",
     "moment",
     "ordinal",
     "ranges",
@@ -34,6 +36,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 #: A list that is longer is no help to anybody.
 MOST_ITEMS = 12
 _LEAST_RUN = 3
+_LONGEST = 200
 
 
 def listed(items: Sequence[str], last: str = "and") -> str:
@@ -73,15 +76,27 @@ def clock_time(hour: int, minute: int, second: int = 0) -> str:
     return f"{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
 
 
+def as_written(text: str) -> str:
+    """A text on one line, the beginning of a long one with its length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}... ({len(text)} characters)"
+
+
 def moment(instant: datetime, zone: tzinfo) -> str:
     """An instant as the clocks of *zone* show it, with its offset where they show it twice."""
     local = clock.to_local(instant, zone)
+    if len(clock.instants_of(local, zone, "skip", "both")) < 2:
+        return local_text(local)
+    return f"{local_text(local)} ({jumps.offset_text(local - _naive(instant))})"
+
+
+def local_text(local: datetime) -> str:
+    """A local time to the last digit that is not zero: "24 Dec 2026 18:00"."""
     text = f"{local.day} {MONTHS[local.month - 1][:3]} {local.year} "
     text += clock_time(local.hour, local.minute, local.second)
     if local.microsecond:
         text += ("" if local.second else ":00") + f".{local.microsecond:06}".rstrip("0")
-    twice = len(clock.instants_of(local, zone, "skip", "both")) > 1
-    return f"{text} ({jumps.offset_text(local - _naive(instant))})" if twice else text
+    return text
 
 
 def _naive(instant: datetime) -> datetime:

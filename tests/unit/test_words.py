@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -189,8 +190,18 @@ def test_an_interval_is_told_as_it_is_meant(definition: Any, said: str) -> None:
             "every 15 minutes, from 1 Dec 2026 09:00 Europe/Berlin",
         ),
         (
-            {"rrule": "FREQ=HOURLY"},
-            "rrule FREQ=HOURLY, counted from 21 Nov 2026 03:52:22 Europe/Berlin",
+            {"rrule": "FREQ=HOURLY;INTERVAL=4"},
+            "rrule FREQ=HOURLY;INTERVAL=4, counted from 21 Nov 2026 03:52:22 Europe/Berlin",
+        ),
+        ({"rrule": "FREQ=HOURLY"}, "at :52:22 past every hour, Europe/Berlin"),
+        ({"rrule": "FREQ=DAILY;BYHOUR=9"}, "every day at 09:52:22 Europe/Berlin"),
+        (
+            {"rrule": "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0;COUNT=10"},
+            "every day at 09:00, 10 times, counted from 21 Nov 2026 03:52:22 Europe/Berlin",
+        ),
+        (
+            {"rrule": "FREQ=DAILY;INTERVAL=3;BYHOUR=9;BYMINUTE=0;BYSECOND=0"},
+            "every 3 days at 09:00, counted from 21 Nov 2026 03:52:22 Europe/Berlin",
         ),
         (
             {"rrule": "DTSTART;TZID=Asia/Tokyo:20260701T090000\nRRULE:FREQ=DAILY"},
@@ -206,6 +217,84 @@ def test_of_a_saved_job_it_is_said_what_an_interval_counts_from(definition: Any,
     assert words_of_saved(**definition) == said
 
 
+NINE = ";BYHOUR=9;BYMINUTE=0;BYSECOND=0"
+DECEMBER = "DTSTART:20261201T090000\nRRULE:"  # a Tuesday
+RULES = [
+    (f"FREQ=DAILY{NINE}", "every day at 09:00"),
+    (f"FREQ=DAILY;BYDAY=MO,TU,WE,TH,FR{NINE}", "every weekday at 09:00"),
+    (f"FREQ=WEEKLY;BYDAY=MO,WE{NINE}", "every Monday and Wednesday at 09:00"),
+    (f"FREQ=MONTHLY;BYMONTHDAY=1,15{NINE}", "on the 1st and 15th of each month at 09:00"),
+    (f"FREQ=MONTHLY;BYDAY=2FR{NINE}", "on the 2nd Friday of each month at 09:00"),
+    (f"FREQ=MONTHLY;BYDAY=-1FR{NINE}", "on the last Friday of each month at 09:00"),
+    (
+        f"FREQ=MONTHLY;BYMONTHDAY=13;BYDAY=FR{NINE}",
+        "on Fridays that fall on the 13th of each month at 09:00",
+    ),
+    (f"FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=-1{NINE}", "on the last day of December at 09:00"),
+    ("FREQ=MINUTELY;BYSECOND=0", "every minute by the clock"),
+    ("FREQ=HOURLY;BYMINUTE=0,30;BYSECOND=0", "every 30 minutes by the clock"),
+    (
+        "FREQ=HOURLY;BYHOUR=9,10,11,12,13,14,15;BYMINUTE=30;BYSECOND=0",
+        "at :30 past every hour from 9 to 15",
+    ),
+    # what is not named is as the start has it
+    (f"{DECEMBER}FREQ=DAILY;COUNT=1", "every day at 09:00, from 1 Dec 2026 09:00, 1 time"),
+    (f"{DECEMBER}FREQ=WEEKLY", "every Tuesday at 09:00, from 1 Dec 2026 09:00"),
+    (
+        f"{DECEMBER}FREQ=MONTHLY;UNTIL=20271231",
+        "on the 1st of each month at 09:00, from 1 Dec 2026 09:00 until 31 Dec 2027",
+    ),
+    (
+        f"{DECEMBER}FREQ=YEARLY;UNTIL=20301201T080000Z",
+        "on the 1st of December at 09:00, from 1 Dec 2026 09:00 until 1 Dec 2030 09:00",
+    ),
+    # each n-th one
+    (
+        f"{DECEMBER}FREQ=WEEKLY;INTERVAL=2;BYDAY=MO",
+        "every 2 weeks on Monday at 09:00, from 1 Dec 2026 09:00",
+    ),
+    (
+        f"{DECEMBER}FREQ=MONTHLY;INTERVAL=3;BYMONTHDAY=-1",
+        "every 3 months on the last day at 09:00, from 1 Dec 2026 09:00",
+    ),
+    (
+        f"{DECEMBER}FREQ=YEARLY;INTERVAL=2;BYMONTH=1,7",
+        "every 2 years on the 1st of January and July at 09:00, from 1 Dec 2026 09:00",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "said"), RULES)
+def test_a_simple_recurrence_is_told_as_cron_would_be(rule: str, said: str) -> None:
+    found = words("Europe/Berlin", rrule=rule)
+
+    assert re.sub(",? Europe/Berlin$", "", found) == said
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;BYHOUR=9",  # at which minute, its start would say
+        "FREQ=DAILY;BYHOUR=9;BYSECOND=0",
+        "FREQ=WEEKLY;BYHOUR=9;BYMINUTE=0;BYSECOND=0",
+        "FREQ=HOURLY;INTERVAL=4",
+        f"FREQ=YEARLY;BYDAY=20MO{NINE}",
+        f"FREQ=YEARLY;BYWEEKNO=20{NINE}",
+        f"FREQ=YEARLY;BYYEARDAY=100{NINE}",
+        f"FREQ=MONTHLY;BYDAY=-2FR{NINE}",
+        f"FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1{NINE}",
+        f"FREQ=MONTHLY;BYDAY=FR,1MO{NINE}",
+        f"{DECEMBER}FREQ=WEEKLY;INTERVAL=2;WKST=SU",
+        f"{DECEMBER}FREQ=DAILY;INTERVAL=2;BYDAY=MO",
+        f"{DECEMBER}FREQ=DAILY;INTERVAL=2;BYMONTH=6",
+        f"{DECEMBER}FREQ=DAILY\nEXDATE:20261224T090000",
+        f"{DECEMBER}FREQ=DAILY\nRDATE:20261224T180000",
+    ],
+)
+def test_any_other_recurrence_is_shown_as_it_is_written(rule: str) -> None:
+    assert words("Europe/Berlin", rrule=rule) == f"rrule {' '.join(rule.split())}, Europe/Berlin"
+
+
 OTHERS = [
     ({"once": "2026-12-24 18:00"}, "once, 24 Dec 2026 18:00 Europe/Berlin"),
     (
@@ -218,7 +307,6 @@ OTHERS = [
         {"once": ", ".join(f"2026-12-{day:02} 18:00" for day in range(1, 21))},
         "20 times from 1 Dec 2026 18:00 to 20 Dec 2026 18:00 Europe/Berlin",
     ),
-    ({"rrule": "FREQ=DAILY;BYHOUR=9"}, "rrule FREQ=DAILY;BYHOUR=9, Europe/Berlin"),
     (
         {"rrule": "DTSTART:20260701T090000Z\nRRULE:FREQ=DAILY"},
         "rrule DTSTART:20260701T090000Z RRULE:FREQ=DAILY",

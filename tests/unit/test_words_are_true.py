@@ -99,11 +99,33 @@ EVERY = {
     ("1 year", "2 years"): [f"{day} 02:30" for day in ("3-31", "mar -1", "3-28", "10-31", "-1")],
 }
 CELERY = ["schedule 900.0", "schedule 3600.0", "schedule 3600.0 relative", "schedule 86400.0"]
-INTERVALS: list[dict[str, Any]] = [
-    {"every": every, "at": at, "month_end": end}
-    for units, ats in EVERY.items()
-    for every, at, end in product(units, ats, ("clamp", "skip"))
-] + [{"celery": each} for each in CELERY]
+TIME = ";BYHOUR=2;BYMINUTE=30;BYSECOND=0"
+START = "DTSTART:20261130T023000\nRRULE:"  # a Monday
+WITH_TIME = {
+    "DAILY": ["", ";INTERVAL=2", ";BYDAY=MO", ";BYMONTHDAY=-1"],
+    "WEEKLY": [";BYDAY=MO", ";BYDAY=MO;INTERVAL=2", ";BYDAY=MO,TU,WE,TH,FR"],
+    "MONTHLY": [";BYMONTHDAY=31", ";BYMONTHDAY=-1", ";BYDAY=-1FR", ";INTERVAL=2;BYMONTHDAY=31"],
+    "YEARLY": [f";INTERVAL={n};BYMONTH=3;BYMONTHDAY=28" for n in (1, 2)],
+}
+PLAIN = ["DAILY", "DAILY;BYHOUR=2", "WEEKLY", "WEEKLY;BYDAY=MO", "MONTHLY", "YEARLY"]
+OFTEN = ["HOURLY", "HOURLY;BYMINUTE=0,30;BYSECOND=0", "HOURLY;BYHOUR=2;BYMINUTE=0", "MINUTELY"]
+RECURRING = [
+    *(f"FREQ={freq}{each}{TIME}" for freq, parts in WITH_TIME.items() for each in parts),
+    *(f"{start}FREQ={each}" for start in ("", START) for each in PLAIN + OFTEN),
+]
+INTERVALS: list[dict[str, Any]] = (
+    [
+        {"every": every, "at": at, "month_end": end}
+        for units, ats in EVERY.items()
+        for every, at, end in product(units, ats, ("clamp", "skip"))
+    ]
+    + [{"celery": each} for each in CELERY]
+    + [
+        {"rrule": f"{rule}{bound}"}
+        for rule in RECURRING
+        for bound in ("", ";COUNT=400", ";UNTIL=20271101")
+    ]
+)
 RULES = [{}, {}, {"dst_gap": "skip"}, {"dst_fold": "both"}, {"dst_gap": "run"}]
 #: Shortly before the clocks change.
 STARTS = (datetime(2027, 3, 28, tzinfo=UTC), datetime(2027, 10, 30, 23, 30, tzinfo=UTC))
