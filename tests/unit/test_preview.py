@@ -276,7 +276,7 @@ SCHEDULES = st.fixed_dictionaries(
     optional={
         "dst_gap": st.sampled_from(["run", "skip"]),
         "dst_fold": st.sampled_from(["first", "both"]),
-        "only_during": st.sampled_from(["sat", "sun", "fri-sun 01:00-13:00"]),
+        "only_during": st.sampled_from(["sat", "sun", "fri-sat; sun 01:00-13:00"]),
         "on_excluded": st.sampled_from(["skip", "next"]),
         "every": st.sampled_from(["6 hours", "1 day"]),
     },
