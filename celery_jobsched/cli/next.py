@@ -141,19 +141,37 @@ def _of_options(app: Any, schedule: Mapping[str, str]) -> Job:
 
 
 def _answer(name: str | None, job: Job | Exception, span: _Span) -> _Answer:
-    from ..clock import TICK
     from ..errors import InvalidJob
-    from ..preview import occurrences
 
-    if isinstance(job, InvalidJob):
-        return _Answer(name, ANSWER_IS_NO, f"{name}: {job.sentence}")
     if isinstance(job, Exception):
-        return _Answer(name, NO_SUCH_JOB, f"{job}")
+        return _refusal(name, job)
     if job.lacks:
         return _Answer(name, FAILED, f"{name}: {job.lacks}")
-    first, last = span.bounds(job.zone_name)
+    bounds = span.bounds(job.zone_name)
+    try:
+        return _told(name, job, span.count, *bounds)
+    except InvalidJob as error:  # a calendar that is not there, a custom trigger that fails
+        if name is None:
+            raise
+        return _refusal(name, error)
+
+
+def _refusal(name: str | None, error: Exception) -> _Answer:
+    from ..errors import InvalidJob
+
+    if isinstance(error, InvalidJob):
+        return _Answer(name, ANSWER_IS_NO, f"{name}: {error.sentence}")
+    return _Answer(name, NO_SUCH_JOB, f"{error}")
+
+
+def _told(
+    name: str | None, job: Job, count: int, first: datetime, last: datetime | None
+) -> _Answer:
+    from ..clock import TICK
+    from ..preview import occurrences
+
     job = job if job.created_at else replace(job, created_at=first)
-    found = occurrences(job, first - TICK, span.count, last)
+    found = occurrences(job, first - TICK, count, last)
     paused = "" if job.enabled else " (paused)"
     words = f"{name}{paused}: {job.describe()}" if name else job.describe()
     none = None

@@ -207,6 +207,20 @@ def test_the_calendars_of_a_job_are_looked_up(records: Records, sqlite_url: str)
     assert [columns(line)[1] for line in lines] == ["2026-12-24 08:00", "2026-12-26 08:00"]
 
 
+def test_a_calendar_that_is_not_there_is_told_as_the_rows_error(
+    records: Records, sqlite_url: str
+) -> None:
+    records.add("daily", cron="0 9 * * *", not_during="holidays")
+
+    done = run("daily", url=sqlite_url)
+
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == (
+        "daily: not_during: expected calendars that exist: there is none named holidays, "
+        "got: 'holidays'\n"
+    )
+
+
 @pytest.mark.parametrize("until", ["2027-01-01 12:00", "2027-01-01T11:00:00Z", "+12h"])
 def test_the_end_may_be_a_moment_or_so_far_ahead(until: str) -> None:
     some = run("--cron", "0 * * * *", "--from", "2027-01-01", "--until", until)
