@@ -19,6 +19,7 @@ from celery_jobsched import InvalidJob, Job
 from tests.reader import DAY, read
 
 UTC = timezone.utc
+LONG_AGO = datetime(1980, 1, 1, 6, 45, tzinfo=UTC)
 MADE_AT = [datetime(2026, 11, day, 2, 52, 22, tzinfo=UTC) for day in (29, 30)]
 
 
@@ -47,16 +48,36 @@ BOUNDS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_words_are_read_back_as_the_instants_that_fire(seed: int) -> None:
+def cron_of(dice: random.Random) -> dict[str, Any]:
+    return {"cron": " ".join(field(dice, *bounds) for bounds in BOUNDS)}
+
+
+RULE = {
+    "BYMONTH": ["3", "1,7", "4,5,6,7"],
+    "BYMONTHDAY": ["13", "-1", "1,15", "-7,-1", "1,2,3,4,5,6,7", "31"],
+    "BYDAY": ["FR", "MO,WE", "MO,TU,WE,TH,FR", "2FR", "-1SU", "1MO,3MO"],
+    "BYHOUR": ["9", "9,17", "9,10,11,12,13,14,15"],
+    "BYMINUTE": ["30", "0,15,30,45", "5,50"],
+}
+
+
+def rule_of(dice: random.Random) -> dict[str, Any]:
+    freq = dice.choice(["DAILY", "WEEKLY", "MONTHLY", "YEARLY", "HOURLY", "MINUTELY"])
+    parts = [f"{part}={dice.choice(RULE[part])}" for part in RULE if dice.random() < 0.5]
+    return {"rrule": ";".join([f"FREQ={freq}", *parts, "BYSECOND=0"])}
+
+
+@pytest.mark.parametrize("draw", [cron_of, rule_of])
+@pytest.mark.parametrize("seed", range(3))
+def test_words_are_read_back_as_the_instants_that_fire(draw: Any, seed: int) -> None:
     dice = random.Random(seed)
     told = 0
 
     for _ in range(250):
-        cron = " ".join(field(dice, *bounds) for bounds in BOUNDS)
-        job = made({"cron": cron}, "UTC", MADE_AT[0])
-        words = job.describe().removesuffix("UTC").rstrip(", ") if job else "cron"
-        if job is None or words.startswith("cron "):
+        definition = draw(dice)
+        job = made(definition, "UTC", LONG_AGO)
+        words = job.describe().removesuffix("UTC").rstrip(", ") if job else "none"
+        if job is None or words.startswith(("cron ", "rrule ")):
             continue
         told += 1
         start = datetime(dice.randint(1990, 2036), dice.randint(1, 12), 1, dice.randint(0, 23))
@@ -64,7 +85,7 @@ def test_words_are_read_back_as_the_instants_that_fire(seed: int) -> None:
         year = start + 366 * DAY
         assert [at for at in islice(read(words).instants(start), 366) if at < year] == [
             at for at in fired if at < year
-        ], (cron, words)
+        ], (definition, words)
 
     assert told > 100
 
