@@ -23,6 +23,8 @@ from .triggers.once import parse_once
 Reader = Callable[[str, Any], Any]
 
 _LONGEST = 200
+#: Before it, the clocks of some zones would show a year that Python does not have.
+_FIRST_YEAR = 2
 # What kombu's own loads would make anew for each text.
 _decode = JSONDecoder(object_hook=json.object_hook).decode
 _FLAGS: dict[str | int, bool] = {
@@ -115,7 +117,7 @@ def instant(field: str, value: Any, zone_name: str = "UTC") -> datetime:
         found = parse_once(value, zone(zone_name)) if _may_be_instant(value) else ()
     except InvalidJob:
         found = ()
-    if len(found) != 1:
+    if len(found) != 1 or found[0].year < _FIRST_YEAR:
         raise InvalidJob(field, value, "a date and time, such as 2027-01-31 09:00")
     return found[0]
 

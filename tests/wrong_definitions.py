@@ -209,7 +209,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ("mon-sun", "a calendar that leaves some time"),
     ],
     "on_excluded": [(each, "one of skip, next, previous") for each in ("maybe", "", 1, True)],
-    "starts_at": [(each, A_MOMENT) for each in ("soon", "2026-02-30", 5, True, [], MEGABYTE)],
+    "starts_at": [(each, A_MOMENT) for each in ("soon", "2026-02-30", "0001-01-01", 5, True, [])],
     "ends_at": [(each, A_MOMENT) for each in ("never", "9999-99-99", 5.5, False, {})],
     "max_fires": [
         (each, "a whole number of at least 1")

@@ -84,7 +84,10 @@ def as_written(text: str) -> str:
 
 def moment(instant: datetime, zone: tzinfo) -> str:
     """An instant as the clocks of *zone* show it, with its offset where they show it twice."""
-    local = clock.to_local(instant, zone)
+    try:
+        local = clock.to_local(instant, zone)
+    except OverflowError:  # 9999-12-31 is how some write for ever
+        return f"{local_text(_naive(instant))} (UTC)"
     if len(clock.instants_of(local, zone, "skip", "both")) < 2:
         return local_text(local)
     return f"{local_text(local)} ({jumps.offset_text(local - _naive(instant))})"

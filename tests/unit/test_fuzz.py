@@ -42,6 +42,8 @@ AROUND: dict[str, dict[str, Any]] = {
 }
 #: The field that an error names for another column: what it depends on, or what Celery calls it.
 NAMED_FOR = {"celery": "schedule", "month_end": "at"}
+#: UTC, both ends of the day, and changes of the clocks within it.
+ZONES = ["UTC", "Pacific/Kiritimati", "Pacific/Niue", "Europe/Berlin", "Australia/Lord_Howe"]
 CALENDARS = {"holidays": "12-25; 2026-04-03", "nights": "22:00-06:00"}
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 #: What asking may need beyond reading: a search of some years, here and there.
@@ -55,12 +57,12 @@ QUESTIONS: list[Callable[[Job], Any]] = [
 
 
 @pytest.mark.parametrize("column", sorted(TOKENS))
-@given(data=st.data())
+@given(data=st.data(), zone=st.sampled_from(ZONES))
 @examples(60)
-def test_a_text_is_read_or_refused(column: str, data: st.DataObject) -> None:
+def test_a_text_is_read_or_refused(column: str, data: st.DataObject, zone: str) -> None:
     text = data.draw(of_column(column))
 
-    check(column, {**AROUND.get(column, {"every": "day"}), column: text})
+    check(column, {"timezone": zone, **AROUND.get(column, {"every": "day"}), column: text})
 
 
 @given(

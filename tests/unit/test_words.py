@@ -387,3 +387,11 @@ def test_what_only_a_program_knows_is_shown_as_it_is_written(
     definition: dict[str, Any], expected: str
 ) -> None:
     assert words(**definition) == expected
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Kiritimati"])
+def test_the_end_of_time_is_told_in_every_zone(zone: str) -> None:
+    said = words(zone, cron="0 9 * * *", ends_at="9999-12-31 23:59:59")
+
+    assert said.startswith("every day at 09:00")
+    assert "Dec 9999" in said
