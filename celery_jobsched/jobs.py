@@ -16,6 +16,8 @@ from .runtime import Runtime, now
 from .store import jobs, keywords, schema
 
 _SOURCE = "api"
+#: How many rows one question names.
+_PAGE = 500
 
 
 class Jobs:
@@ -127,6 +129,15 @@ class Jobs:
         with self.runtime.reading() as conn:
             schema.require_tables(conn)
             return jobs.timetable(conn, limit)
+
+    def in_words(self, ids: Sequence[int]) -> dict[int, str]:
+        """When the jobs of these ids fire, in words; without those that cannot be read."""
+        found: dict[int, str] = {}
+        with self.runtime.reading() as conn:
+            for start in range(0, len(ids), _PAGE):
+                page = jobs.by_id(conn, ids[start : start + _PAGE], self.runtime.zone_name)
+                found |= {key: job.describe() for key, job in page.items() if isinstance(job, Job)}
+        return found
 
     def prepare(self) -> None:
         """Make or migrate the tables, as a beat does when it starts."""

@@ -33,27 +33,40 @@ jobs.add_command(next_fires)
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="How many jobs to show."
 )
+@click.option("--words", is_flag=True, help="Tell the schedules in words, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.pass_context
 def list_jobs(
-    ctx: click.Context, /, limit: int = 50, as_json: bool = False, **options: Any
+    ctx: click.Context,
+    /,
+    limit: int = 50,
+    words: bool = False,
+    as_json: bool = False,
+    **options: Any,
 ) -> None:
     """List jobs with their next and last fire, those that fire soonest first."""
-    rows, total = _timetable(ctx.obj.app, limit)
+    rows, total = _timetable(ctx.obj.app, limit, words)
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=1))
         return
-    click.echo(_table(rows))
+    click.echo(_table(rows, _COLUMNS + ("words",) * words))
     if len(rows) < total:
         click.echo(f"{len(rows)} of {total} jobs shown", err=True)
 
 
-def _timetable(app: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
+def _timetable(app: Any, limit: int, words: bool) -> tuple[list[dict[str, Any]], int]:
     with failing_in_words():
         from ..jobs import Jobs
 
         found = Jobs(app)
-        return [_shown(row) for row in found.timetable(limit)], len(found)
+        rows = found.timetable(limit)
+        shown = [_shown(row) for row in rows]
+        if words:
+            said = found.in_words([row["id"] for row in rows])
+            shown = [
+                each | {"words": said.get(row["id"])} for each, row in zip(shown, rows, strict=True)
+            ]
+        return shown, len(found)
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -88,7 +101,8 @@ def _is_late(due_at: Any, now: datetime) -> bool:
 
 
 def _schedule(row: Mapping[Any, Any]) -> str:
-    said = [row[name] for name in ("cron", "once", "celery", "custom") if row[name]]
+    kinds = ("cron", "once", "rrule", "celery", "custom")
+    said = [" ".join(row[kind].split()) for kind in kinds if row[kind]]
     if row["every"]:
         said.insert(0, f"every {row['every']}" + (f" at {row['at']}" if row["at"] else ""))
     if row["keyword"]:
@@ -103,10 +117,10 @@ def _instant(value: Any) -> str | None:
 _COLUMNS = ("state", "name", "schedule", "next", "last", "task")
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = [[name.upper() for name in _COLUMNS]]
-    lines += [[str(row[name] or "-") for name in _COLUMNS] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    lines = [[name.upper() for name in columns]]
+    lines += [[str(row[name] or "-") for name in columns] for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     table = ["  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
     broken = [f"{row['name']}: {row['error']}" for row in rows if row["error"]]
     return "\n".join(line.rstrip() for line in [*table, *broken])

@@ -33,7 +33,7 @@ WOKEN = ""
 _RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
 
 #: What says when, as a timetable shows it.
-WHEN = ("every", "at", "cron", "once", "celery", "custom", "keyword", "timezone")
+WHEN = ("every", "at", "cron", "once", "rrule", "celery", "custom", "keyword", "timezone")
 
 #: What a definition may set in a row, columns whose rooms are not built yet among them.
 COLUMNS = tuple(dict.fromkeys((*DEFINITION, *_RULES)))
@@ -195,6 +195,7 @@ def timetable(conn: Connection, limit: int) -> Sequence[RowMapping]:
     """Name, task, state and times of *limit* jobs, those that fire soonest first."""
     query = (
         sa.select(
+            jobs.c.id,
             jobs.c.name,
             jobs.c.task,
             *(jobs.c[name] for name in WHEN),

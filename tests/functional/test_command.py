@@ -142,6 +142,30 @@ def test_as_json_it_is_one_array_with_the_soonest_first(shown: Shown) -> None:
     }
 
 
+def test_the_schedules_are_told_in_words_on_demand(tmp_path: Path, sqlite_url: str) -> None:
+    stack = stack_on(sqlite_url, tmp_path)
+    with Records(sqlite_url) as records:
+        fill(stack, records)
+        records.add(
+            "holidays", rrule="DTSTART:20270701T090000\nRRULE:FREQ=YEARLY", not_during="sun"
+        )
+
+    table = run_celery(stack, "jobs", "list", "--words").stdout
+    listed = json.loads(run_celery(stack, "jobs", "list", "--words", "--json").stdout)
+
+    heading, *lines = table.splitlines()
+    assert columns(heading)[-1] == "WORDS"
+    shown = {columns(line)[1]: columns(line) for line in lines if "  " in line}
+    assert shown["a hourly"][-1] == "every hour at :30, Europe/Paris"
+    assert shown["broken"][-1] == "-"
+    assert shown["holidays"][2] == "DTSTART:20270701T090000 RRULE:FREQ=YEARLY"
+    words = {row["name"]: row["words"] for row in listed}
+    assert words["holidays"] == (
+        "on the 1st of July at 09:00, from 1 Jul 2027 09:00 UTC, not on Sundays"
+    )
+    assert (words["b yearly"], words["broken"]) == ("on the 1st of January at 05:00 UTC", None)
+
+
 def test_a_limit_shows_so_many_and_says_how_many_there_are(shown: Shown) -> None:
     done = shown.limited
 
