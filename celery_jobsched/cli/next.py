@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _COUNT, _COUNT_UNTIL = 10, 1000
 #: The options that say when, and the columns that they stand for.
-_SCHEDULE = {"cron": "cron", "every": "every", "at_time": "at", "tz": "timezone"}
+_SCHEDULE = {
+    "cron": "cron", "every": "every", "at_time": "at", "rrule": "rrule", "tz": "timezone",
+}  # fmt: skip
 _AHEAD = re.compile(r"\+([0-9]{1,4})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _YEARS = range(1900, 2201)
@@ -38,7 +40,8 @@ _YEARS = range(1900, 2201)
 @click.option("--cron", help="Of this expression, instead of a job's.")
 @click.option("--every", help="Of this interval, from the first moment on.")
 @click.option("--at-time", help="With --every: its wall-clock time, such as 02:30 or mon 09:00.")
-@click.option("--tz", help="With --cron or --every: the time zone.")
+@click.option("--rrule", help="Of this recurrence rule, from its DTSTART or the first moment on.")
+@click.option("--tz", help="With an expression: the time zone.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line.")
 @click.pass_context
@@ -64,7 +67,7 @@ def next_fires(
 
     schedule = {_SCHEDULE[key]: given[key] for key in _SCHEDULE if given[key] is not None}
     if bool(names) == bool(schedule):
-        raise click.UsageError("expected names of jobs, or --cron or --every.")
+        raise click.UsageError("expected names of jobs, or --cron, --every or --rrule.")
     span = _Span(now(), since, until, count or (_COUNT_UNTIL if until else _COUNT))
     with failing_in_words():
         app = ctx.obj.app

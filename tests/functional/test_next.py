@@ -80,6 +80,15 @@ def test_an_expression_is_shown_without_any_database(
     ]
 
 
+def test_a_recurrence_rule_is_shown_from_the_first_moment_on() -> None:
+    done = run("--rrule", "FREQ=HOURLY;INTERVAL=12", "--at", "2027-03-27 09:30", "-n", "2")
+
+    assert done.exit_code == 0
+    words, _, *lines = done.output.splitlines()
+    assert words == ("rrule FREQ=HOURLY;INTERVAL=12, counted from 27 Mar 2027 09:30 Europe/Paris")
+    assert [columns(line)[1] for line in lines] == ["2027-03-27 08:30", "2027-03-27 20:30"]
+
+
 def test_jobs_of_the_table_are_shown_with_what_is_wrong_below(
     records: Records, sqlite_url: str, tmp_path: Path
 ) -> None:
@@ -250,8 +259,11 @@ def test_without_a_first_moment_it_is_now() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Error: expected names of jobs, or --cron or --every."),
-        (["x", "--cron", "0 9 * * *"], "Error: expected names of jobs, or --cron or --every."),
+        ([], "Error: expected names of jobs, or --cron, --every or --rrule."),
+        (
+            ["x", "--cron", "0 9 * * *"],
+            "Error: expected names of jobs, or --cron, --every or --rrule.",
+        ),
         (["--tz", "UTC"], "every: expected one of every, "),
         (["--cron", "0 9 * * *", "--at-time", "09:00"], "at: expected nothing without every"),
         (["--every", "2 fortnights"], "every: expected a number and a unit"),

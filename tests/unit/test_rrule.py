@@ -381,6 +381,21 @@ MEANINGS = [
         f"FREQ=YEARLY;{WORK_WEEK};BYSETPOS=1,-1",
         ["2026-01-01 09:00:00", "2026-12-31 09:00:00", "2027-01-01 09:00:00"],
     ),
+    # A week is one set, across a new year too: 29 December to 4 January, 27 December to 2 January.
+    (
+        f"FREQ=WEEKLY;BYMONTH=1,12;{EACH_DAY};BYSETPOS=6",
+        ["2026-01-03 09:00:00", "2026-01-10 09:00:00"],
+    ),
+    (
+        f"FREQ=WEEKLY;INTERVAL=52;BYMONTH=1,12;{EACH_DAY};BYSETPOS=-6",
+        ["2026-12-29 09:00:00", "2027-12-28 09:00:00"],
+    ),
+    # Long intervals
+    (
+        "FREQ=YEARLY;INTERVAL=999;BYMONTH=2;BYMONTHDAY=1",
+        ["2026-02-01 09:00:00", "3025-02-01 09:00:00"],
+    ),
+    ("FREQ=MONTHLY;INTERVAL=4801;BYMONTH=3", ["2826-03-01 09:00:00"]),
     # Periods that do not divide a day go on counting through it.
     ("FREQ=HOURLY;INTERVAL=7;BYHOUR=9", ["2026-01-01 09:00:00", "2026-01-08 09:00:00"]),
     ("FREQ=HOURLY;INTERVAL=36;BYMINUTE=0", ["2026-01-01 09:00:00", "2026-01-02 21:00:00"]),

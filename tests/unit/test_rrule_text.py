@@ -1,8 +1,10 @@
 """Recurrence rules: every text is read, or refused by an error that names the part."""
 
 import random
+import re
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import pytz
@@ -71,6 +73,7 @@ REFUSED = [
     ("\n".join(["RRULE:FREQ=DAILY"] * 6), "RRULE"),
     ("DTSTART:20260701T090000", "RRULE"),
     ("EXDATE:20260701T090000", "RRULE"),
+    ("FREQ=DAILY" + " " * 10_000, "10000"),
     # parts
     ("COUNT=5", "FREQ"),
     ("FREQ=FORTNIGHTLY", "FREQ"),
@@ -257,6 +260,14 @@ def test_a_text_with_one_character_changed_is_read_or_refused():
         changed = text[:at] + chance.choice("0123456789-+,;:=TZ MOFRQ\n\\/") + text[at + 1 :]
         with suppress(InvalidJob):
             recurrence(changed, pytz.utc, ANCHOR)
+
+
+def test_each_example_of_its_page_is_read():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "rrule.md").read_text()
+    examples = re.findall(r"^\| `((?:FREQ=|DTSTART:)[^`]*)`", page, re.MULTILINE)
+
+    assert len(examples) == 8
+    assert all(recurrence(each, pytz.utc, ANCHOR).next_after(ANCHOR) for each in examples)
 
 
 def test_a_job_keeps_the_canonical_text():

@@ -17,6 +17,7 @@ from celery_jobsched.job import Job
 from celery_jobsched.preview import occurrences
 from celery_jobsched.triggers.rrule import parse_rrule, recurrence
 from celery_jobsched.triggers.rrule.parts import WEEKDAYS
+from celery_jobsched.triggers.rrule.series import series_of
 from celery_jobsched.triggers.rrule.years import Years
 from tests.effort import examples
 from tests.laws import check_laws
@@ -190,6 +191,40 @@ def test_count_counts_instants_through_a_change(rule, start, count, dst, last):
 
     assert found.strftime("%d %H:%M") == last
     assert trigger.next_after(found) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "dst"),
+    [("FREQ=HOURLY", {}), ("FREQ=DAILY;BYHOUR=2;BYMINUTE=0", {"fold": "both"})],
+)
+def test_a_bound_in_the_first_of_two_like_hours_excludes_the_second(rule, dst):
+    trigger = from_start(f"{rule};UNTIL=20261025T000000Z", BERLIN, **dst)
+
+    assert trigger.next_after(utc(2026, 10, 24, 23, 30)) == utc(2026, 10, 25)
+    assert trigger.next_after(utc(2026, 10, 25)) is None
+    assert trigger.previous_before(utc(2030, 1, 1)) == utc(2026, 10, 25)
+
+
+def test_a_job_that_begins_in_the_second_of_two_like_hours_has_no_fire_in_the_first():
+    begins = utc(2026, 10, 25, 1, 30)  # 2:30 for the second time
+
+    trigger = recurrence("FREQ=DAILY", BERLIN, begins)
+
+    assert trigger.next_after(ANCHOR) == utc(2026, 10, 26, 1, 30)
+    assert trigger.previous_before(utc(2026, 10, 26, 1, 30)) is None
+
+
+@pytest.mark.parametrize("rule", ["FREQ=DAILY;BYHOUR=9", "FREQ=HOURLY"])
+def test_the_local_times_of_a_rule_begin_with_its_start(rule):
+    start, long_ago = datetime(2026, 3, 5, 9), datetime(1900, 1, 1)
+
+    series = series_of(parse_rrule(rule).rules[0], start)
+
+    assert series.later(long_ago) == start
+    assert series.earlier(start + timedelta(seconds=1)) == start
+    assert series.earlier(start) is None
+    assert (series.number_until(long_ago), series.number_until(start)) == (0, 1)
+    assert series.by_number(1) == start
 
 
 def numbers(least, most, signed=False):
@@ -438,6 +473,14 @@ def test_a_question_looks_at_a_bounded_number_of_years(rule, most):
         at = utc(year, 3, 1)
         assert years_looked_at(lambda at=at: trigger.next_after(at)) <= most
         assert years_looked_at(lambda at=at: trigger.previous_before(at)) <= most
+
+
+def test_what_never_comes_is_known_after_one_round_of_the_calendar():
+    def make():
+        with pytest.raises(InvalidJob):
+            from_start("FREQ=DAILY;INTERVAL=7;BYDAY=FR")
+
+    assert years_looked_at(make) <= 401
 
 
 def test_a_count_counts_each_year_once():

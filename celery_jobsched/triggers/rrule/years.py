@@ -89,12 +89,12 @@ def years_of(parts: Parts, start: datetime) -> Years:
         NeverFromHere where it is the start that leaves none.
     """
     times, named = times_of(parts, start), ", ".join(parts.named)
-    if not times.mask or not Days(parts, times.mask).come:
+    days = days_of(parts, start, times.mask)
+    if not times.mask or not (days.come or Days(parts, times.mask).come):
         raise ValueError(f"a time that comes: {named} leave none")
     strides = strides_of(parts, start, times)
     if strides is not None and strides.length == 1:
         times, strides = times._replace(mask=strides.on(strides.day)), None
-    days = days_of(parts, start, times.mask)
     if not times.mask or not days.come:
         raise NeverFromHere(f"a time that comes: from {start} on {named} leave none")
     return Years(times, days, cycle_of(parts, start, strides), strides)
