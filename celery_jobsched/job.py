@@ -217,10 +217,14 @@ class Job:
 
     @property
     def local_times(self) -> list[LocalTimes]:
-        """The series of local times, of the job's own zone, that it fires by as far as is known."""
-        here = zone(self.zone_name)
-        series = () if self.lacks else local_times_of(self.trigger)
-        return [each for each in series if each.zone == here]
+        """The series of local times of the job's own zone that it fires by, whatever calendars say.
+
+        None where this process lacks a trigger.
+        """
+        if self.lacks:
+            return []
+        found = local_times_of(self.times_from(self.first_past or _FIXED_ANCHOR))
+        return [each for each in found if each.zone == zone(self.zone_name)]
 
     def describe(self) -> str:
         """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""

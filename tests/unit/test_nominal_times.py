@@ -122,6 +122,10 @@ SPRING = datetime(2027, 3, 28, 1, tzinfo=UTC)
         ({"every": "1 hour"}, (3, 0)),
         ({"once": "2027-03-28T01:00:00Z"}, (3, 0)),
         ({"celery": "crontab 30 2 * * *"}, (2, 30)),
+        ({"rrule": "FREQ=DAILY;BYHOUR=2;BYMINUTE=30;BYSECOND=0"}, (2, 30)),
+        ({"rrule": "DTSTART;TZID=Europe/Paris:20270101T023000\nRRULE:FREQ=DAILY"}, (3, 0)),
+        ({"cron": "30 2 * * *", "not_during": "a_calendar_that_is_gone"}, (2, 30)),
+        ({"cron": "30 2 * * *", "custom": "a-trigger-that-is-not-here"}, (3, 0)),
     ],
 )
 def test_a_job_knows_the_local_time_that_a_fire_of_its_stands_for(definition, nominal):
