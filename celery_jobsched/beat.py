@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import events
 from .claiming import Claiming
-from .declare import declared_jobs
+from .declare import check_calendars, declared_jobs
 from .dispatch import Batch, Dispatcher
 from .errors import InvalidJob, JobschedError
 from .interrupts import uninterrupted
@@ -73,7 +73,8 @@ class Scheduler(CeleryScheduler):
         self.install_default_entries(self.data)
         entries = {**self.data, **self.app.conf.beat_schedule}
         try:
-            declared = declared_jobs(settings.jobs, entries, zone_name)
+            check_calendars(settings.calendars)
+            declared = declared_jobs(settings.jobs, entries, zone_name, settings.calendars)
         except InvalidJob as error:
             logger.critical("%s", error, extra={"action": "declare", "job": error.job})
             raise
@@ -133,6 +134,7 @@ class Scheduler(CeleryScheduler):
             self._upkeep.keep(look)
             return _REFUSED_PAUSE_S
         worked = [self._take_over(look, moment), self._claim(look, moment), self._plan(look)]
+        worked.append(self._upkeep.wake(look))
         self._upkeep.keep(look)
         return 0.0 if any(worked) else self._until_next(look, moment)
 

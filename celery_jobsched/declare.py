@@ -13,9 +13,11 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
-from .errors import InvalidJob
+from .definition import calendar_names
+from .errors import InvalidJob, InvalidSetting, shown
 from .job import Job
-from .store import declared, jobs, meta
+from .store import calendars, declared, jobs, meta
+from .triggers.calendar import check_named
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +25,28 @@ logger = logging.getLogger(__name__)
 _TOLD = 20
 
 
+def check_calendars(definitions: Mapping[str, Any]) -> None:
+    """Refuse ``jobsched_calendars`` where one of them cannot be read.
+
+    Raises:
+        InvalidSetting: names the calendar.
+    """
+    for name, definition in definitions.items():
+        try:
+            check_named(name, definition)
+        except InvalidJob as error:
+            raise InvalidSetting(f"jobsched_calendars[{shown(name)}]: {error.sentence}") from None
+
+
 def declared_jobs(
-    definitions: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Any], zone_name: str
+    definitions: Mapping[str, Mapping[str, Any]],
+    entries: Mapping[str, Any],
+    zone_name: str,
+    calendars: Mapping[str, str],
 ) -> list[Job]:
     """The jobs of ``jobsched_jobs`` and of ``beat_schedule``.
+
+    What names a calendar that is none of *calendars* is left for the table to say.
 
     Raises:
         InvalidJob: names the first job and field that cannot be read.
@@ -35,7 +55,7 @@ def declared_jobs(
     if both:
         name = sorted(both)[0]
         raise InvalidJob("name", name, "one declaration, not two", job=name)
-    found = [Job.from_dict(name, given, zone_name) for name, given in definitions.items()]
+    found = [_of_definition(*item, zone_name, calendars) for item in definitions.items()]
     return found + [_of_entry(name, entry, zone_name) for name, entry in entries.items()]
 
 
@@ -58,6 +78,17 @@ def sync(conn: Connection, source: str, wanted: list[Job], now: datetime) -> Non
     _tell("no longer declared, disabled", gone)
 
 
+def sync_calendars(conn: Connection, source: str, wanted: Mapping[str, str]) -> None:
+    """Make the calendars of *source* those of *wanted*; the caller commits, and holds "sync"."""
+    for name in calendars.sync(conn, source, wanted):
+        logger.error(
+            "calendar %r is declared in the configuration, but the table has one that was made "
+            "elsewhere: left alone",
+            name,
+            extra={"action": "sync"},
+        )
+
+
 def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping) -> None:
     if row["source"] != source:
         # Celery declares its own clean-up for each application: one is enough.
@@ -78,6 +109,13 @@ def _tell(what: str, names: list[str]) -> None:
         logger.info("job %r: %s", name, what, extra={"action": "sync", "job": name})
     if len(names) > _TOLD:
         logger.info("and %d more jobs: %s", len(names) - _TOLD, what, extra={"action": "sync"})
+
+
+def _of_definition(
+    name: str, given: Mapping[str, Any], zone_name: str, known: Mapping[str, str]
+) -> Job:
+    names = calendar_names(given) if isinstance(given, Mapping) else frozenset()
+    return Job.from_dict(name, given, zone_name, known if names <= known.keys() else None)
 
 
 def _of_entry(name: str, entry: Any, zone_name: str) -> Job:

@@ -89,7 +89,7 @@ def named(definition: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def calendar_names(given: Mapping[str, Any]) -> frozenset[str]:
+def calendar_names(given: Mapping[Any, Any]) -> frozenset[str]:
     """The names of calendars that a definition, or a row, names; none where they can't be read."""
     return frozenset(name for column in CALENDARS for name in _names_in(given.get(column)))
 

@@ -163,7 +163,7 @@ def _interval(every: Every) -> BaseSchedule | None:
 
 def _header(fire: Fire, job: Job) -> dict[str, Any]:
     """What a message says of its fire; ``current`` reads it in the worker."""
-    previous = None if job.lacks else job.previous_before(fire.fire_at)
+    previous = _previous(fire, job)
     return {
         "job": job.name,
         "fire_at": _iso(fire.fire_at),
@@ -173,6 +173,14 @@ def _header(fire: Fire, job: Job) -> dict[str, Any]:
         "token": secrets.token_hex(8),
         "n": fire.publishes,
     }
+
+
+def _previous(fire: Fire, job: Job) -> datetime | None:
+    """The job's instant before this one; None where it cannot be told."""
+    try:
+        return None if job.lacks else job.previous_before(fire.fire_at)
+    except InvalidJob:  # a calendar that is no more, or has come to hold anything
+        return None
 
 
 def _links(options: dict[str, Any]) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class Job:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
         if self.lacks is not None:
             return
-        self._require_coming(self.times_from(self.first_past or _FIXED_ANCHOR))
+        self._require_coming(self._times)
         if self.calendars is not None or not calendar_names(vars(self)):
             self._require_allowed_times()
 
@@ -183,6 +183,12 @@ class Job:
         found = list(self._triggers(anchor))
         return found[0] if len(found) == 1 else AnyOf(tuple(found))
 
+    @property
+    def _times(self) -> Trigger:
+        """As ``trigger``, were there no calendars."""
+        made_at = self.first_past or _FIXED_ANCHOR
+        return self.times_from(made_at) if self.has_calendars else self.trigger
+
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
         """The next *count* instants strictly after *after*, aware UTC, oldest first.
 
@@ -223,8 +229,8 @@ class Job:
         """
         if self.lacks:
             return []
-        found = local_times_of(self.times_from(self.first_past or _FIXED_ANCHOR))
-        return [each for each in found if each.zone == zone(self.zone_name)]
+        here = zone(self.zone_name)
+        return [each for each in local_times_of(self._times) if each.zone == here]
 
     def describe(self) -> str:
         """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from . import fields as read
-from .definition import by_column
+from .calendars import Calendars
+from .definition import by_column, calendar_names
 from .job import Job
 from .runtime import Runtime, now
-from .store import jobs, keywords, schema
+from .store import calendars, jobs, keywords, schema
 
 _SOURCE = "api"
 #: How many rows one question names.
@@ -39,7 +40,7 @@ class Jobs:
             InvalidJob: names the field, what was expected and what came.
             JobExistError: there is one of that name, and *replace* is not set.
         """
-        job = Job.from_dict(name, definition, self.runtime.zone_name)
+        job = Job.from_dict(name, definition, self.runtime.zone_name, self._named_in(definition))
         with self.runtime.engine.begin() as conn:
             if replace and jobs.has(conn, name):
                 jobs.replace(conn, job)
@@ -56,7 +57,8 @@ class Jobs:
         """
         with self.runtime.engine.begin() as conn:
             definition = jobs.definition_of(conn, name) | by_column(changes)
-            job = Job.from_dict(name, definition, self.runtime.zone_name)
+            known = calendars.definitions(conn, calendar_names(definition))
+            job = Job.from_dict(name, definition, self.runtime.zone_name, known)
             jobs.replace(conn, job)
         return job
 
@@ -144,6 +146,11 @@ class Jobs:
         schema.prepare(self.runtime.engine, self.runtime.settings.auto_migrate)
 
     @property
+    def calendars(self) -> Calendars:
+        """The calendars that jobs may name: a mapping of names to definitions."""
+        return Calendars(self.runtime, _SOURCE)
+
+    @property
     def runtime(self) -> Runtime:
         """The wiring of the bound application.
 
@@ -153,6 +160,14 @@ class Jobs:
         if self._runtime is None:
             raise RuntimeError("Jobs: expected an application, call init_app(app) first")
         return self._runtime
+
+    def _named_in(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """The calendars that a definition names; asks the database only when it names any."""
+        names = calendar_names(definition)
+        if not names:
+            return {}
+        with self.runtime.reading() as conn:
+            return calendars.definitions(conn, names)
 
     __getitem__ = get
     __delitem__ = remove

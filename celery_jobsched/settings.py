@@ -42,6 +42,13 @@ class Settings:
             "meaning": "Jobs declared in the configuration; the keys are the table's columns.",
         },
     )
+    calendars: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "unit": "name -> calendar",
+            "meaning": "Calendars that jobs may name in `only_during` and `not_during`.",
+        },
+    )
     auto_migrate: bool = _option(
         True, "yes or no", "Make or migrate the tables when a beat starts."
     )
@@ -147,7 +154,7 @@ def _check(name: str, value: Any) -> None:
         _refuse(name, "…" if value else value, "a URL")
     if name == "environment" and not (value is None or (isinstance(value, str) and value)):
         _refuse(name, value, "a word")
-    if name == "jobs" and not isinstance(value, Mapping):
+    if name in {"jobs", "calendars"} and not isinstance(value, Mapping):
         _refuse(name, value, "a mapping of names to definitions")
     if name == "max_concurrency" and value is not None:
         _refuse(name, value, "none: limits need slots, which this release does not have yet")

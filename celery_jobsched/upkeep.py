@@ -7,15 +7,15 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .declare import sync
+from .declare import sync, sync_calendars
 from .errors import EnvironmentMismatch, SchemaMismatch
 from .job import Job
 from .runtime import Runtime
-from .store import fires, meta, pages, replan, schema
+from .store import calendars, fires, meta, pages, replan, schema
 from .store.pages import Poll
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ class Upkeep:
     refused: bool = False
     #: Where planning all rows anew goes on; None while there is no need.
     replan_after: int | None = None
+    #: Edited calendars, and up to which id the jobs are awake that name one of them.
+    _edited: list[calendars.Edited] = field(default_factory=list)
+    _awake_until: int = 0
     _started_at: datetime | None = None
     _unsettled_since: float | None = None
     _checked_in: float | None = None
@@ -60,6 +63,7 @@ class Upkeep:
             meta.remember(conn, "installation", self.beat)
             now = pages.poll(conn).now
             sync(conn, self.source, self.declared, now)
+            sync_calendars(conn, self.source, settings.calendars)
             self.replan_after = replan.needed(conn, self.runtime.zone_name)
         self._started_at, self._unsettled_since = now, time.monotonic()
 
@@ -88,6 +92,23 @@ class Upkeep:
     @property
     def _name(self) -> str:
         return f"{socket.gethostname()}:{os.getpid()}"
+
+    def wake(self, look: Poll) -> bool:
+        """Wake a page of the jobs that name edited calendars; whether there may be more to do."""
+        if not look.has_edited_calendar:
+            self._edited, self._awake_until = [], 0
+            return False
+        problems: dict[Any, str] = {}
+        with self.runtime.engine.begin() as conn:
+            edited = self._edited or calendars.edited(conn)
+            names = [each.name for each in edited]
+            reached = replan.wake_named(conn, names, self._awake_until)
+            if reached is None:
+                problems = calendars.note(conn, edited)
+        self._edited, self._awake_until = ([], 0) if reached is None else (edited, reached)
+        for name, problem in problems.items():
+            logger.error("calendar %r: %s", name, problem, extra={"action": "refuse"})
+        return bool(edited)
 
     def sign_off(self) -> None:
         """Take this beat off the list."""

@@ -11,7 +11,7 @@ once: each works on rows that it holds, and passes over those of others where th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from ..job import Job
 from ..plan import Plan, awaits_keyword, decide, decided
 from . import fires
 from .bulk import update_rows
+from .calendars import named_by
 from .fires import Delivery
 from .jobs import read_row
 from .pages import (
@@ -53,6 +54,7 @@ def claim_due(
     Half of it is for what came due newly: a heap of older jobs delays only itself.
     """
     rows, left_from = _due_rows(conn, window, now, limit)
+    named = named_by(conn, rows)
     claimed = Claimed(rows=len(rows), left_from=left_from)
     decisions: list[_Decision] = []
     count = 0
@@ -60,7 +62,7 @@ def claim_due(
         if count >= limit:
             claimed.leave(row["wake_at"], now)
             continue
-        found = _judged(row, now, by)
+        found = _judged(row, named, now, by)
         if isinstance(found, Refusal):
             claimed.refused.append(found)
         elif isinstance(found, InvalidJob):
@@ -108,11 +110,13 @@ class _Decision:
     plan: Plan
 
 
-def _judged(row: RowMapping, now: datetime, by: Claimant) -> _Decision | Refusal | InvalidJob:
+def _judged(
+    row: RowMapping, named: Mapping[str, Any], now: datetime, by: Claimant
+) -> _Decision | Refusal | InvalidJob:
     """What a due row owes; or why this beat leaves it to others, or why nobody can read it."""
     try:
         with confined(row):
-            job = read_row(row, by.zone_name)
+            job = read_row(row, by.zone_name, named)
             if job.enabled and job.lacks:
                 seen = Seen(row["wake_at"], row["id"], row["version"])
                 return Refusal(seen, job.name, job.lacks)

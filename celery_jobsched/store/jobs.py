@@ -19,6 +19,7 @@ from .. import fields as read
 from ..definition import checked
 from ..errors import InvalidJob, JobExistError, JobNotFound
 from ..job import DEFINITION, Job
+from .calendars import named_by
 from .engine import database_now
 from .planned import RULES, SCHEDULE, details_text, rules_text, schedule_text
 from .tables import jobs
@@ -64,8 +65,8 @@ def loads(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def read_row(row: RowMapping, zone_name: str) -> Job:
-    """The job of a row.
+def read_row(row: RowMapping, zone_name: str, named: Mapping[str, Any]) -> Job:
+    """The job of a row; *named* has the calendars that it names, see ``calendars.named_by``.
 
     Raises:
         InvalidJob: names the job, the column, what was expected and what is there.
@@ -87,6 +88,7 @@ def read_row(row: RowMapping, zone_name: str) -> Job:
             fire_count=_whole(row, "fire_count"),
             paused_until=_instant(row, "paused_until"),
             default_timezone=zone_name,
+            calendars=named,
             **{
                 name: value for name, value in checked(columns, zone_name).items() if name != "task"
             },
@@ -100,8 +102,9 @@ def by_id(
 ) -> dict[int, Job | InvalidJob]:
     """The jobs of *ids* as they are now, by id; for a row that cannot be read, why."""
     query = sa.select(*ROW).where(jobs.c.id.in_(set(ids))).order_by(jobs.c.id)
-    rows = conn.execute(query.with_for_update() if for_update else query).mappings()
-    return {row["id"]: _read_or_error(row, zone_name) for row in rows}
+    rows = conn.execute(query.with_for_update() if for_update else query).mappings().all()
+    named = named_by(conn, rows)
+    return {row["id"]: _read_or_error(row, zone_name, named) for row in rows}
 
 
 def find(conn: Connection, name: str, zone_name: str) -> Job:
@@ -115,7 +118,8 @@ def find(conn: Connection, name: str, zone_name: str) -> Job:
     row = conn.execute(query).mappings().first()
     if row is None:
         raise JobNotFound(f"no job {name!r}")
-    return replaced(read_row(row, zone_name), description=row["description"])
+    job = read_row(row, zone_name, named_by(conn, [row]))
+    return replaced(job, description=row["description"])
 
 
 def definition_of(conn: Connection, name: str) -> dict[str, Any]:
@@ -223,14 +227,20 @@ def wake_page(conn: Connection, after_id: int, limit: int) -> int | None:
     """
     page = sa.select(jobs.c.id).where(jobs.c.id > after_id).order_by(jobs.c.id).limit(limit)
     ids = conn.execute(page).scalars().all()
-    if not ids:
-        return None
-    conn.execute(
-        sa.update(jobs)
-        .where(jobs.c.id.in_(ids), jobs.c.planned.is_not(None), _lies_ahead())
-        .values(planned=WOKEN)
-    )
-    return int(ids[-1])
+    wake(conn, ids)
+    return int(ids[-1]) if ids else None
+
+
+def wake(conn: Connection, ids: Sequence[int]) -> None:
+    """Make these rows edited, but for those that are due, and those that were never planned.
+
+    A transaction that plans or claims one of them is waited for.
+    """
+    chosen = jobs.c.id.in_(ids)
+    if ids:
+        conn.execute(sa.select(jobs.c.id).where(chosen).order_by(jobs.c.id).with_for_update())
+        ahead = sa.and_(chosen, jobs.c.planned.is_not(None), _lies_ahead())
+        conn.execute(sa.update(jobs).where(ahead).values(planned=WOKEN))
 
 
 def _lies_ahead() -> Any:
@@ -254,8 +264,8 @@ def _whole(row: RowMapping, name: str) -> Any:
     return row[name]
 
 
-def _read_or_error(row: RowMapping, zone_name: str) -> Job | InvalidJob:
+def _read_or_error(row: RowMapping, zone_name: str, named: Mapping[str, Any]) -> Job | InvalidJob:
     try:
-        return read_row(row, zone_name)
+        return read_row(row, zone_name, named)
     except InvalidJob as error:
         return error

@@ -19,11 +19,12 @@ from ..errors import InvalidJob, JobschedError, shown
 from ..job import Job
 from ..plan import Missed, Plan, awaits_keyword
 from .bulk import update_rows
+from .calendars import IS_EDITED
 from .engine import database_now, skips_locked
 from .fires import Delivery
 from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN
 from .planned import EDITED
-from .tables import fires, jobs
+from .tables import calendars, fires, jobs
 from .types import Instant
 
 #: How long a job that has ended and is to be deleted waits for its open fires.
@@ -38,6 +39,7 @@ class Poll:
     next_wake_at: datetime | None
     next_ready_at: datetime | None
     has_edited: bool
+    has_edited_calendar: bool = False
 
     @property
     def is_due(self) -> bool:
@@ -116,11 +118,12 @@ class LostClaim(JobschedError):
 def poll(conn: Connection, after: datetime = EDITED) -> Poll:
     """Look at the ends of three index ranges: due *after* that, edited, to deliver.
 
-    One round trip.
+    And whether a calendar was edited; all in one round trip.
     """
     row = conn.execute(_POLL, {"after": after}).one()
     wake_at, ready_at = (_look_at(at, row.now) for at in (row.next_wake_at, row.next_ready_at))
-    return Poll(row.now, wake_at, ready_at, row.edited is not None)
+    has_edited, has_calendar = row.edited is not None, row.edited_calendar is not None
+    return Poll(row.now, wake_at, ready_at, has_edited, has_calendar)
 
 
 def _look_at(found: Any, now: datetime) -> datetime | None:
@@ -136,6 +139,7 @@ _POLL = sa.select(
     .label("next_wake_at"),
     sa.select(sa.func.min(fires.c.ready_at)).scalar_subquery().label("next_ready_at"),
     sa.select(jobs.c.id).where(jobs.c.wake_at == EDITED).limit(1).scalar_subquery().label("edited"),
+    sa.select(calendars.c.id).where(IS_EDITED).limit(1).scalar_subquery().label("edited_calendar"),
 )
 
 

@@ -17,6 +17,7 @@ from ..errors import InvalidJob
 from ..job import Job
 from ..plan import Plan, plan_from, plan_kept, plan_new
 from .bulk import insert_rows, update_rows
+from .calendars import named_by
 from .engine import GARBLED
 from .jobs import WOKEN, read_row
 from .pages import Claimant, Claimed, LostClaim, confined, in_error, locked, note_whole, wakes_at
@@ -37,13 +38,14 @@ def plan_edited(
     Fires nothing: what came due meanwhile is claimed by the next poll.
     """
     rows = locked(conn, jobs.c.wake_at == EDITED, limit)
+    named = named_by(conn, rows)
     planned = Claimed(rows=len(rows))
     updates, edits, refused = [], [], []
     for row in rows:
         try:
             with confined(row):
                 _require_readable(row)
-                job = read_row(row, by.zone_name)
+                job = read_row(row, by.zone_name, named)
                 job.check()
                 replanned = _replanned(row, job, _plan_of(row, job, since), now)
                 is_former = _is_of_a_former_pause(row, job, now)

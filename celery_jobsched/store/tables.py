@@ -120,6 +120,23 @@ jobs = sa.Table(
     **_SQLITE,
 )
 
+calendars = sa.Table(
+    "jobsched_calendars",
+    metadata,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("definition", _text, nullable=False),
+    sa.Column("description", _text),
+    sa.Column("source", sa.String(255), server_default="sql", nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    # the scheduler's own: the definition that jobs are planned with, and what is wrong with it
+    sa.Column("planned", _text),
+    sa.Column("error", _text),
+    **_MYSQL,
+    **_SQLITE,
+)
+
 fires = sa.Table(
     "jobsched_fires",
     metadata,

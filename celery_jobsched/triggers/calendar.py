@@ -14,16 +14,18 @@ from celery_jobsched.triggers.calendar_text import (
     LONGEST_TEXT,
     Alternatives,
     Group,
+    is_name,
     mentions,
     read_calendar,
 )
 from celery_jobsched.triggers.days import AllOfDays, AnyOfDays, Days
 from celery_jobsched.triggers.hours import DAY, Both, Calendar, Either, Hours, Windows, Without
 
-__all__ = ["names_in", "parse_calendar", "parse_limits"]
+__all__ = ["check_named", "names_in", "parse_calendar", "parse_limits"]
 
 _MOST_ALTERNATIVES = 50
 _MOST_WINDOWS = 24
+_NAME_EXPECTED = "1 to 64 letters, digits and _, no digit first, and no weekday or month"
 _WHOLE_DAY = ((0, DAY),)
 
 
@@ -45,7 +47,11 @@ def parse_calendar(field: str, value: Any, named: Mapping[str, Any]) -> Calendar
     for name in names:
         if name not in named:
             raise InvalidJob(field, value, f"calendars that exist: there is none named {name}")
-        _require_readable(field, name, named[name])
+        try:
+            check_named(name, named[name])
+        except InvalidJob as error:
+            said = f"in the calendar {name}: {error.expected}"
+            raise InvalidJob(field, error.value, said) from None
     try:
         calendar = _calendar(value, tuple((name, named[name]) for name in names))
     except ValueError as error:
@@ -72,12 +78,16 @@ def parse_limits(only_during: Any, not_during: Any, named: Mapping[str, Any]) ->
     return left
 
 
-def _require_readable(field: str, name: str, text: Any) -> None:
-    try:
-        if names_in(field, text):
-            raise InvalidJob(field, text, "no names of other calendars")
-    except InvalidJob as error:
-        raise InvalidJob(field, text, f"in the calendar {name}: {error.expected}") from None
+def check_named(name: Any, definition: Any) -> None:
+    """Refuse a calendar that no job could name, or that could not be read where one does.
+
+    Raises: InvalidJob (field ``name`` or ``definition``).
+    """
+    if not isinstance(name, str) or not is_name(name):
+        raise InvalidJob("name", name, _NAME_EXPECTED)
+    if names_in("definition", definition):
+        raise InvalidJob("definition", definition, "no names of other calendars")
+    parse_calendar("definition", definition, {})
 
 
 @lru_cache(maxsize=1024)

@@ -95,11 +95,6 @@ class During:
             found = start and self.trigger.previous_before(start)
         return None
 
-    @property
-    def triggers(self) -> tuple[Trigger, ...]:
-        """What it fires by the local times of: nothing that is moved."""
-        return (self.trigger,) if self.on_excluded == "skip" else ()
-
     def is_barren(self, instant: datetime) -> bool:
         """Whether nothing is left of what comes after *instant*, though something comes."""
         return self.next_after(instant) is None and self.trigger.next_after(instant) is not None
@@ -163,11 +158,6 @@ class Within:
     trigger: Trigger
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-
-    @property
-    def triggers(self) -> tuple[Trigger, ...]:
-        """What it fires by the local times of."""
-        return (self.trigger,)
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first of them strictly later than *instant*."""

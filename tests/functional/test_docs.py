@@ -100,8 +100,10 @@ def test_the_python_of_a_page_runs_and_its_jobs_are_planned(page: str, at_home: 
 
     app: Celery = names["app"]
     definitions = app.conf.get("jobsched_jobs") or {}
+    declared = {"jobsched_jobs": definitions}
+    declared["jobsched_calendars"] = app.conf.get("jobsched_calendars") or {}
     with fresh_database("sqlite", at_home) as url, Records(url) as records:
-        with ticking(stack_on(url, at_home, jobsched_jobs=definitions)) as scheduler:
+        with ticking(stack_on(url, at_home, **declared)) as scheduler:
             scheduler.tick()
         assert set(records.jobs()) >= set(definitions)
         assert errors(records) == {}

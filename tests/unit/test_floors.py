@@ -27,11 +27,11 @@ FLOORS = (
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
-    "store.migrations.versions.v0002_triggers",
-    "store.bulk store.meta store.jobs store.fires store.declared store.replan",
+    "store.migrations.versions.v0002_triggers store.migrations.versions.v0003_calendars",
+    "store.bulk store.meta store.calendars store.jobs store.fires store.declared store.replan",
     "store.pages store.claims store.planning store.keywords",
     "runtime",
-    "current interrupts entries publish dispatch rounds claiming declare upkeep jobs",
+    "current interrupts entries publish dispatch rounds claiming declare upkeep calendars jobs",
     "beat cli.failures cli.table cli.next cli __init__",
 )
 ROOMS = [room for floor in FLOORS for room in floor.split()]

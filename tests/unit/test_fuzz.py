@@ -107,7 +107,8 @@ def read_row(definition: dict[str, Any]) -> Job:
     """As a beat reads it from the table."""
     row: dict[str, Any] = {"name": "j", "task": "t", "id": 1, "version": 1, "enabled": True}
     row |= {"created_at": NOON, "fire_count": 0}
-    job = jobs.read_row(defaultdict(lambda: None, row | definition), "UTC")  # type: ignore[arg-type]
+    columns: Any = defaultdict(lambda: None, row | definition)
+    job = jobs.read_row(columns, "UTC", CALENDARS)
     job.check()
     return job
 

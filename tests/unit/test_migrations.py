@@ -14,7 +14,7 @@ from celery_jobsched.errors import SchemaMismatch
 from celery_jobsched.store import schema, tables
 from celery_jobsched.store.engine import make_engine
 
-NAMES = ("beats", "changes", "fires", "jobs", "meta", "version")
+NAMES = ("beats", "calendars", "changes", "fires", "jobs", "meta", "version")
 
 
 @pytest.fixture
