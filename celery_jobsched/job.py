@@ -13,18 +13,12 @@ from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import TICK, UTC, LocalTimes, nominal_times, to_local, zone
+from .clock import TICK, LocalTimes, nominal_times, to_local, zone
 from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
-from .triggers import AnyOf, Trigger, local_times_of
-from .triggers.calendar import parse_limits
-from .triggers.celery import parse_celery
-from .triggers.cron import Cron, parse_cron
-from .triggers.custom import is_registered, make_custom, parse_custom
-from .triggers.during import Allowed, During, Within
-from .triggers.every import Every, parse_at, parse_every
-from .triggers.once import Once, parse_once
-from .triggers.rrule import Recurrence, recurrence
+from .triggers import Trigger, local_times_of
+from .triggers.custom import is_registered, parse_custom
+from .when import NOT_MADE, require_allowed, require_coming, times_of, trigger_of
 from .words import describe
 
 #: The columns that say when; a job needs one of them.
@@ -134,9 +128,9 @@ class Job:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
         if self.lacks is not None:
             return
-        self._require_coming(self._times)
+        require_coming(self, self._times)
         if self.calendars is not None or not calendar_names(vars(self)):
-            self._require_allowed_times()
+            require_allowed(self)
 
     @property
     def zone_name(self) -> str:
@@ -166,27 +160,20 @@ class Job:
     @cached_property
     def trigger(self) -> Trigger:
         """When it fires, counted from its anchor: ``starts_at``, else the second it was made in."""
-        return self.trigger_from(self.first_past or _FIXED_ANCHOR)
+        return self.trigger_from(self.first_past or NOT_MADE)
 
     def trigger_from(self, made_at: datetime) -> Trigger:
         """When it would fire, had it been made at *made_at*."""
-        found = self.times_from(made_at)
-        if not self.has_calendars:
-            return found
-        times = parse_limits(self.only_during, self.not_during, self.calendars or {})
-        within = Within(found, self.starts_at, self.ends_at)
-        return During(within, Allowed(times, zone(self.zone_name)), self.on_excluded or "skip")
+        return trigger_of(self, made_at)
 
     def times_from(self, made_at: datetime) -> Trigger:
         """When it would fire, were there no calendars, had it been made at *made_at*."""
-        anchor = self.starts_at or made_at.replace(microsecond=0)
-        found = list(self._triggers(anchor))
-        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+        return times_of(self, made_at)
 
     @property
     def _times(self) -> Trigger:
         """As ``trigger``, were there no calendars."""
-        made_at = self.first_past or _FIXED_ANCHOR
+        made_at = self.first_past or NOT_MADE
         return self.times_from(made_at) if self.has_calendars else self.trigger
 
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
@@ -256,48 +243,9 @@ class Job:
         found = trigger.previous_before(instant)
         return None if found is None or (self.starts_at and found < self.starts_at) else found
 
-    def _require_coming(self, trigger: Trigger) -> None:
-        """Refuse a rule that never comes from where the job begins, once that is known."""
-        if self.starts_at is None and self.created_at is None:
-            return
-        for each in (trigger, *getattr(trigger, "triggers", ())):
-            if isinstance(each, Recurrence) and each.never:
-                raise InvalidJob("rrule", self.rrule, each.never)
-
-    def _require_allowed_times(self) -> None:
-        """Refuse calendars that nothing fires in, where that is known before the job is made."""
-        trigger, anchor = self.trigger, self.starts_at or self.first_past
-        if anchor is None and trigger != self.trigger_from(_FIXED_ANCHOR + _FIRST_YEARS):
-            return  # it counts from when the job is made
-        if isinstance(trigger, During) and trigger.is_barren((anchor or _FIXED_ANCHOR) - TICK):
-            if self.only_during is None:
-                raise InvalidJob("not_during", self.not_during, "to leave times of the job's fires")
-            raise InvalidJob(
-                "only_during", self.only_during, "some of the times of the job's fires"
-            )
-
-    def _triggers(self, anchor: datetime) -> Any:
-        here = zone(self.zone_name)
-        gap, fold = self.dst_gap or "run", self.dst_fold or "first"
-        if self.every is not None:
-            n, unit = parse_every(self.every)
-            at = None if self.at is None else parse_at(self.at, unit)
-            yield Every(n, unit, at, here, anchor, self.month_end or "clamp", gap, fold)
-        if self.cron is not None:
-            yield Cron(parse_cron(self.cron), here, gap, fold)
-        if self.once is not None:
-            yield Once(parse_once(self.once, here))
-        if self.rrule is not None:
-            yield recurrence(self.rrule, here, anchor, gap, fold)
-        if self.celery is not None:
-            yield parse_celery(self.celery, here, anchor, gap, fold)
-        if self.custom is not None:
-            yield make_custom(self.custom, here, anchor)
-
 
 #: The fields that a definition may set, in the order of the table.
 DEFINITION = tuple(f.name for f in fields(Job) if f.compare and f.name != "name")
 _DEFAULTS = {
     name: getattr(Job(name="-", task=""), name) if name != "task" else None for name in DEFINITION
 }
-_FIXED_ANCHOR = datetime(2001, 1, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ FLOORS = (
     "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
     "words.english words.days words.cron words.calendar words.every words.once words.rrule",
     "words.celery words",
-    "fields definition job preview fire plan placeholders",
+    "fields definition when job preview fire plan placeholders",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",

@@ -1,0 +1,89 @@
+"""The trigger of a job: its columns come together here, and what can never fire is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from .clock import TICK, UTC, zone
+from .errors import InvalidJob
+from .triggers import AnyOf, Trigger
+from .triggers.calendar import parse_limits
+from .triggers.celery import parse_celery
+from .triggers.cron import Cron, parse_cron
+from .triggers.custom import make_custom
+from .triggers.during import Allowed, During, Within
+from .triggers.every import Every, parse_at, parse_every
+from .triggers.once import Once, parse_once
+from .triggers.rrule import Recurrence, recurrence
+
+if TYPE_CHECKING:
+    from .job import Job
+
+#: What a job counts from that is not made yet.
+NOT_MADE = datetime(2001, 1, 1, tzinfo=UTC)
+_LATER = NOT_MADE + timedelta(days=3660)
+
+
+def trigger_of(job: Job, made_at: datetime) -> Trigger:
+    """When *job* would fire, had it been made at *made_at*."""
+    found = times_of(job, made_at)
+    if not job.has_calendars:
+        return found
+    times = parse_limits(job.only_during, job.not_during, job.calendars or {})
+    within = Within(found, job.starts_at, job.ends_at)
+    return During(within, Allowed(times, zone(job.zone_name)), job.on_excluded or "skip")
+
+
+def times_of(job: Job, made_at: datetime) -> Trigger:
+    """As ``trigger_of``, were there no calendars."""
+    anchor = job.starts_at or made_at.replace(microsecond=0)
+    found = list(_triggers(job, anchor))
+    return found[0] if len(found) == 1 else AnyOf(tuple(found))
+
+
+def require_coming(job: Job, trigger: Trigger) -> None:
+    """Refuse a rule that never comes from where the job begins, once that is known.
+
+    Raises: InvalidJob (field ``rrule``).
+    """
+    if job.starts_at is None and job.created_at is None:
+        return
+    for each in (trigger, *getattr(trigger, "triggers", ())):
+        if isinstance(each, Recurrence) and each.never:
+            raise InvalidJob("rrule", job.rrule, each.never)
+
+
+def require_allowed(job: Job) -> None:
+    """Refuse calendars that nothing fires in, where that is known before the job is made.
+
+    Raises: InvalidJob (field ``only_during`` or ``not_during``).
+    """
+    trigger, anchor = job.trigger, job.starts_at or job.first_past
+    if not isinstance(trigger, During) or (anchor is None and trigger != trigger_of(job, _LATER)):
+        return  # what counts from when the job is made is known then
+    if not trigger.is_barren((anchor or NOT_MADE) - TICK):
+        return
+    if job.only_during is None:
+        raise InvalidJob("not_during", job.not_during, "to leave times of the job's fires")
+    raise InvalidJob("only_during", job.only_during, "some of the times of the job's fires")
+
+
+def _triggers(job: Job, anchor: datetime) -> Iterator[Trigger]:
+    here = zone(job.zone_name)
+    gap, fold = job.dst_gap or "run", job.dst_fold or "first"
+    if job.every is not None:
+        n, unit = parse_every(job.every)
+        at = None if job.at is None else parse_at(job.at, unit)
+        yield Every(n, unit, at, here, anchor, job.month_end or "clamp", gap, fold)
+    if job.cron is not None:
+        yield Cron(parse_cron(job.cron), here, gap, fold)
+    if job.once is not None:
+        yield Once(parse_once(job.once, here))
+    if job.rrule is not None:
+        yield recurrence(job.rrule, here, anchor, gap, fold)
+    if job.celery is not None:
+        yield parse_celery(job.celery, here, anchor, gap, fold)
+    if job.custom is not None:
+        yield make_custom(job.custom, here, anchor)
