@@ -212,7 +212,7 @@ class Job:
     def local_times(self) -> list[LocalTimes]:
         """The series of local times of the job's own zone that it fires by, whatever calendars say.
 
-        None where this process lacks a trigger.
+        Empty where this process lacks a trigger.
         """
         if self.lacks:
             return []
