@@ -206,13 +206,16 @@ def test_a_trigger_that_is_not_registered_here_cannot_be_asked(
     assert done.stderr == "moon: no trigger full-moon is registered\n"
 
 
-def test_the_calendars_of_a_job_are_looked_up(records: Records, sqlite_url: str) -> None:
-    records.add("daily", cron="0 9 * * *", not_during="12-25")
+def test_the_calendars_that_a_job_names_are_looked_up(records: Records, sqlite_url: str) -> None:
+    writer = Jobs(Celery("proj", set_as_current=False, config_source=conf_on(sqlite_url)))
+    writer.calendars["holidays"] = "12-25"
+    writer.runtime.close()
+    records.add("daily", cron="0 9 * * *", not_during="holidays")
 
     done = run("daily", "--from", "2026-12-24", "-n", "2", url=sqlite_url)
 
     words, _, *lines = done.stdout.splitlines()
-    assert words == "daily: every day at 09:00 Europe/Paris, not on 25 Dec"
+    assert words == "daily: every day at 09:00 Europe/Paris, not in the calendar holidays"
     assert [columns(line)[1] for line in lines] == ["2026-12-24 08:00", "2026-12-26 08:00"]
 
 
