@@ -3,7 +3,6 @@ from itertools import pairwise, takewhile
 
 import pytest
 import pytz
-from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,7 +165,6 @@ def test_the_ends_of_time_are_exhausted_and_raise_nothing():
 
 def numbers(least, most):
     number = st.integers(least, most)
-    # croniter reads 0-0 as all values
     two = st.sets(number, min_size=2, max_size=2)
     ranges = two.map(lambda ends: f"{min(ends)}-{max(ends)}")
     step = st.integers(1, most - least)
@@ -175,19 +173,6 @@ def numbers(least, most):
     return st.one_of(st.just("*"), step.map("*/{}".format), lists)
 
 
-EXPRESSIONS = st.builds(
-    "{} {} {} {} {}".format,
-    numbers(0, 59),
-    numbers(0, 23),
-    numbers(1, 28),
-    numbers(1, 12),
-    numbers(0, 6),
-)
-INSTANTS = st.datetimes(
-    datetime(2000, 1, 1),  # noqa: DTZ001
-    datetime(2036, 1, 1),  # noqa: DTZ001
-    timezones=st.just(UTC),
-)
 #: The changes of 2026 in these zones, and the day that Samoa left out.
 CHANGES = [
     (BERLIN, utc(2026, 3, 29, 1)),
@@ -198,28 +183,6 @@ CHANGES = [
     (LORD_HOWE, utc(2026, 10, 3, 15, 30)),
     (APIA, utc(2011, 12, 30, 10)),
 ]
-
-
-@given(EXPRESSIONS, INSTANTS)
-def test_in_utc_croniter_finds_the_same(text, start):
-    trigger = cron(text)
-    reference = croniter(text, start, day_or=trigger.fields.days.either)
-
-    for _ in range(3):
-        start = trigger.next_after(start)
-
-        assert start == reference.get_next(datetime)
-
-
-@given(EXPRESSIONS, st.sampled_from([*(zone for zone, _ in CHANGES), pytz.utc]), INSTANTS)
-def test_the_next_is_later_and_the_previous_mirrors_it(text, zone, start):
-    trigger = cron(text, zone)
-
-    following = trigger.next_after(start)
-
-    assert following > start
-    assert trigger.previous_before(following) == trigger.previous_before(start + clock.TICK)
-    assert trigger.next_after(trigger.previous_before(following)) == following
 
 
 @given(

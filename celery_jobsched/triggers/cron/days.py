@@ -80,7 +80,9 @@ class MonthDays:
     def of(self, year: int, month: int) -> int:
         """The mask of the days that match in this month."""
         days = self._by_shape[_shape(year, month)]
-        return days if self.weeks is None else days & _in_weeks(year, month, self.weeks)
+        if self.weeks is None or not days:
+            return days
+        return days & _in_weeks(year, month, self.weeks)
 
     @property
     def are_all(self) -> bool:

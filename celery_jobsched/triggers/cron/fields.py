@@ -6,8 +6,9 @@ Zones, gaps and folds are the business of ``clock``. Sets are bit masks, as in `
 
 from __future__ import annotations
 
+from calendar import isleap
 from dataclasses import dataclass, field
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from functools import cached_property
 from itertools import product
 
@@ -15,7 +16,12 @@ from celery_jobsched.triggers.cron.days import EVERY_MONTH, MonthDays, numbers_o
 
 __all__ = ["CronFields"]
 
-_EPOCH, _CYCLE = 1970, 400
+#: A year of each kind: what does not come in these never comes. The weekday of 1 January and the
+#: leap day say all about its dates but whether the first of them are in week 52 or 53.
+_KINDS_OF_YEARS = tuple(
+    {(date(year, 1, 1).weekday(), isleap(year), isleap(year - 1)): year for year in range(1, 401)}
+    .values()
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ class CronFields:
                     return datetime(year, month, day, hour, minute, self._first_second)
             if hour := _above(self.hours, hour):
                 return datetime(year, month, day, hour, self._first_minute, self._first_second)
-        date = self._day_after(year, month, day)
-        return date and datetime(*date, self._first_hour, self._first_minute, self._first_second)
+        found = self._day_after(year, month, day)
+        return found and datetime(*found, self._first_hour, self._first_minute, self._first_second)
 
     def earlier(self, local: datetime) -> datetime | None:
         """The last matching local time strictly before *local*."""
@@ -65,13 +71,13 @@ class CronFields:
                     return datetime(year, month, day, hour, minute, self._last_second)
             if (hour := _below(self.hours, hour)) >= 0:
                 return datetime(year, month, day, hour, self._last_minute, self._last_second)
-        date = self._day_before(year, month, day)
-        return date and datetime(*date, self._last_hour, self._last_minute, self._last_second)
+        found = self._day_before(year, month, day)
+        return found and datetime(*found, self._last_hour, self._last_minute, self._last_second)
 
     @property
     def comes(self) -> bool:
-        """Whether any date matches, in the past or to come: the calendar repeats in 400 years."""
-        years = numbers_of(self.years) if self.years else range(_EPOCH, _EPOCH + _CYCLE)
+        """Whether any date matches, in the past or to come."""
+        years = numbers_of(self.years) if self.years else _KINDS_OF_YEARS
         return any(self.days.of(*month) for month in product(years, numbers_of(self.months)))
 
     def days_in(self, year: int, month: int) -> int:

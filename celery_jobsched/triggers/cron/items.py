@@ -162,7 +162,7 @@ def _bounds(
     least = _number(first, field)
     if last is None:
         return least, field.most if step else least, by
-    most = 7 if last == "sun" != first else _number(last, field)
+    most = 7 if last == "sun" and least > 0 else _number(last, field)
     if most < least:
         raise ValueError(f"{field.name} with a range that ascends, not {shown(item)}")
     return least, most, by
