@@ -6,9 +6,11 @@ import pytest
 import pytz
 from hypothesis import given
 from hypothesis import strategies as st
+from pytz.tzinfo import DstTzInfo
 
 from celery_jobsched import clock
 from celery_jobsched.errors import InvalidJob
+from tests.wall_clock import meanings
 
 UTC = clock.UTC
 ZONES = [clock.zone(name) for name in pytz.all_timezones]
@@ -150,3 +152,58 @@ def test_around_every_transition_the_first_instants_ascend_with_the_local_time(z
 
         assert all(len(each) == 1 for each in instants)
         assert all(early <= late for early, late in pairwise(instants))
+
+
+class Restless(DstTzInfo):
+    """Clocks that go back three hours, and one more before the first time is over."""
+
+    zone = "Restless"
+    _utc_transition_times = (
+        datetime(1, 1, 1),
+        datetime(2026, 1, 1, 10),
+        datetime(2026, 1, 1, 11, 30),
+    )
+    _transition_info = tuple((timedelta(hours=n), timedelta(0), "-") for n in (6, 3, 2))
+
+
+@pytest.mark.parametrize("fold", ["first", "both"])
+def test_folds_within_folds_are_read_as_the_clocks_show_them(fold):
+    zone = Restless()
+
+    for minutes in range(-300, 400, 15):
+        local = datetime(2026, 1, 1, 12) + timedelta(minutes=minutes)
+        found = clock.instants_of(local, zone, fold=fold)
+
+        assert list(found) == meanings(local, zone, fold=fold)
+        for each in found:
+            nearby = each - timedelta(hours=9), each + timedelta(hours=9)
+            assert walk(local, zone, fold, *nearby) == list(found)
+
+
+def walk(local, zone, fold, start, end):
+    """The instants in (start, end) of the series that is *local* alone, there and back."""
+    later, earlier = (
+        (lambda t: local if t < local else None),
+        (lambda t: local if t > local else None),
+    )
+    found, back = [start], [end]
+    while (at := clock.next_instant(found[-1], zone, later, "run", fold)) is not None:
+        found.append(at)
+    while (at := clock.previous_instant(back[-1], zone, earlier, "run", fold)) is not None:
+        back.append(at)
+    assert back[:0:-1] == found[1:]
+    return found[1:]
+
+
+@pytest.mark.parametrize("zone", [BERLIN, AUCKLAND, LORD_HOWE])
+def test_the_last_microsecond_before_a_gap_is_itself(zone):
+    change = {
+        BERLIN: (2026, 3, 29, 1),
+        AUCKLAND: (2026, 9, 26, 14),
+        LORD_HOWE: (2026, 10, 3, 15, 30),
+    }
+    last = utc(*change[zone]) - clock.TICK
+    local = clock.to_local(last, zone)
+
+    assert clock.instants_of(local, zone) == (last,)
+    assert walk(local, zone, "first", last - timedelta(days=1), last + timedelta(days=1)) == [last]

@@ -6,6 +6,7 @@ sentence about gaps stands beside its twin about folds.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -218,6 +219,13 @@ def test_the_rule(rule: str, definition: dict[str, Any], place: str, fires: list
 
     assert [said(each) for each in found] == fires
     assert walked_back(job, moment - AROUND, moment + AROUND) == found
+    for minutes in range(-350, 350, 5):
+        asked = moment + timedelta(minutes=minutes, seconds=1)
+        later, earlier = bisect_right(found, asked), bisect_left(found, asked)
+        if later < len(found):
+            assert job.next_after(asked) == found[later]
+        if earlier:
+            assert job.previous_before(asked) == found[earlier - 1]
 
 
 def walked(job: Job, start: datetime, end: datetime) -> list[datetime]:
