@@ -55,7 +55,7 @@ def test_what_could_fail_to_advance_is_refused_by_an_error_of_its_own() -> None:
 def test_the_configuration_refuses_the_same_in_the_same_words() -> None:
     for field, definition, expected in CASES:
         with pytest.raises(InvalidJob) as refused:
-            declared_jobs({"the job": {"task": "t", **definition}}, {}, "UTC")
+            declared_jobs({"the job": {"task": "t", **definition}}, {}, "UTC", {})
 
         assert str(refused.value).startswith(f"job 'the job': {field}: expected {expected}")
 
