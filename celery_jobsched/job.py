@@ -18,7 +18,7 @@ from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
 from .triggers import Trigger, local_times_of
 from .triggers.custom import is_registered, parse_custom
-from .when import NOT_MADE, require_allowed, require_coming, times_of, trigger_of
+from .when import NOT_MADE, limited, require_allowed, require_coming, times_of
 from .words import describe
 
 #: The columns that say when; a job needs one of them.
@@ -128,7 +128,7 @@ class Job:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
         if self.lacks is not None:
             return
-        require_coming(self, self._times)
+        require_coming(self, self.times)
         if self.calendars is not None or not calendar_names(vars(self)):
             require_allowed(self)
 
@@ -160,21 +160,16 @@ class Job:
     @cached_property
     def trigger(self) -> Trigger:
         """When it fires, counted from its anchor: ``starts_at``, else the second it was made in."""
-        return self.trigger_from(self.first_past or NOT_MADE)
+        return limited(self, self.times)
+
+    @cached_property
+    def times(self) -> Trigger:
+        """When it would fire, were there no calendars."""
+        return times_of(self, self.first_past or NOT_MADE)
 
     def trigger_from(self, made_at: datetime) -> Trigger:
         """When it would fire, had it been made at *made_at*."""
-        return trigger_of(self, made_at)
-
-    def times_from(self, made_at: datetime) -> Trigger:
-        """When it would fire, were there no calendars, had it been made at *made_at*."""
-        return times_of(self, made_at)
-
-    @property
-    def _times(self) -> Trigger:
-        """As ``trigger``, were there no calendars."""
-        made_at = self.first_past or NOT_MADE
-        return self.times_from(made_at) if self.has_calendars else self.trigger
+        return limited(self, times_of(self, made_at))
 
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
         """The next *count* instants strictly after *after*, aware UTC, oldest first.
@@ -217,7 +212,7 @@ class Job:
         if self.lacks:
             return []
         here = zone(self.zone_name)
-        return [each for each in local_times_of(self._times) if each.zone == here]
+        return [each for each in local_times_of(self.times) if each.zone == here]
 
     def describe(self) -> str:
         """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""

@@ -26,18 +26,17 @@ NOT_MADE = datetime(2001, 1, 1, tzinfo=UTC)
 _LATER = NOT_MADE + timedelta(days=3660)
 
 
-def trigger_of(job: Job, made_at: datetime) -> Trigger:
-    """When *job* would fire, had it been made at *made_at*."""
-    found = times_of(job, made_at)
+def limited(job: Job, times: Trigger) -> Trigger:
+    """What the calendars of *job* make of these times."""
     if not job.has_calendars:
-        return found
-    times = parse_limits(job.only_during, job.not_during, job.calendars or {})
-    within = Within(found, job.starts_at, job.ends_at)
-    return During(within, Allowed(times, zone(job.zone_name)), job.on_excluded or "skip")
+        return times
+    calendar = parse_limits(job.only_during, job.not_during, job.calendars or {})
+    within = Within(times, job.starts_at, job.ends_at)
+    return During(within, Allowed(calendar, zone(job.zone_name)), job.on_excluded or "skip")
 
 
 def times_of(job: Job, made_at: datetime) -> Trigger:
-    """As ``trigger_of``, were there no calendars."""
+    """When *job* would fire, were there no calendars, had it been made at *made_at*."""
     anchor = job.starts_at or made_at.replace(microsecond=0)
     found = list(_triggers(job, anchor))
     return found[0] if len(found) == 1 else AnyOf(tuple(found))
@@ -61,8 +60,10 @@ def require_allowed(job: Job) -> None:
     Raises: InvalidJob (field ``only_during`` or ``not_during``).
     """
     trigger, anchor = job.trigger, job.starts_at or job.first_past
-    if not isinstance(trigger, During) or (anchor is None and trigger != trigger_of(job, _LATER)):
-        return  # what counts from when the job is made is known then
+    if not isinstance(trigger, During):
+        return
+    if anchor is None and trigger != limited(job, times_of(job, _LATER)):
+        return  # it counts from when the job is made, and is known then
     if not trigger.is_barren((anchor or NOT_MADE) - TICK):
         return
     if job.only_during is None:

@@ -47,18 +47,12 @@ def parse_calendar(field: str, value: Any, named: Mapping[str, Any]) -> Calendar
     for name in names:
         if name not in named:
             raise InvalidJob(field, value, f"calendars that exist: there is none named {name}")
-        try:
-            check_named(name, named[name])
-        except InvalidJob as error:
-            said = f"in the calendar {name}: {error.expected}"
-            raise InvalidJob(field, error.value, said) from None
+        if not isinstance(named[name], str):
+            raise InvalidJob(field, named[name], f"in the calendar {name}: a text")
     try:
-        calendar = _calendar(value, tuple((name, named[name]) for name in names))
-    except ValueError as error:
-        raise InvalidJob(field, value, str(error)) from None
-    if calendar.is_empty:
-        raise InvalidJob(field, value, "a time that comes: none belongs to this calendar")
-    return calendar
+        return _calendar(value, tuple((name, named[name]) for name in names))
+    except InvalidJob as error:
+        raise error.at(field) from None
 
 
 def parse_limits(only_during: Any, not_during: Any, named: Mapping[str, Any]) -> Calendar:
@@ -97,21 +91,35 @@ def _without(only: Calendar, others: Calendar) -> Calendar:
 
 @lru_cache(maxsize=1024)
 def _calendar(text: str, named: tuple[tuple[str, str], ...]) -> Calendar:
-    """Raises: ValueError, which says what was expected."""
-    alternatives, known = (
-        read_calendar("", text),
-        {name: read_calendar("", each) for name, each in named},
-    )
-    meant = [groups for name in mentions(alternatives) for groups in known[name]]
+    """Raises: InvalidJob of no field."""
+    for name, definition in named:
+        try:
+            check_named(name, definition)
+        except InvalidJob as error:
+            said = f"in the calendar {name}: {error.expected}"
+            raise InvalidJob("", error.value, said) from None
+    alternatives = read_calendar("", text)
+    known = {name: read_calendar("", each) for name, each in named}
+    _require_bounded(text, alternatives, known, sum(len(each) for _, each in named))
+    calendar = Calendar(_hours(alternatives, known))
+    if calendar.is_empty:
+        raise InvalidJob("", text, "a time that comes: none belongs to this calendar")
+    return calendar
+
+
+def _require_bounded(
+    text: str, alternatives: Alternatives, named: Mapping[str, Alternatives], length: int
+) -> None:
+    meant = [groups for name in mentions(alternatives) for groups in named[name]]
     windows = sum(len(group.windows) for groups in (*alternatives, *meant) for group in groups)
     for count, most, what in (
-        (len(text) + sum(len(each) for _, each in named), LONGEST_TEXT, "characters"),
+        (len(text) + length, LONGEST_TEXT, "characters"),
         (len(alternatives) + len(meant), _MOST_ALTERNATIVES, "alternatives"),
         (windows, _MOST_WINDOWS, "windows"),
     ):
         if count > most:
-            raise ValueError(f"at most {most} {what}, those behind names included")
-    return Calendar(_hours(alternatives, known))
+            said = f"at most {most} {what}, those behind names included"
+            raise InvalidJob("", text, said)
 
 
 def _hours(alternatives: Alternatives, named: Mapping[str, Alternatives]) -> Hours:

@@ -125,7 +125,7 @@ def _ruled(job: Job) -> Iterator[str]:
         yield f"at most {job.max_fires} fire{'' if job.max_fires == 1 else 's'}"
     if job.jitter:
         yield f"jitter up to {job.jitter:g} s"
-    if job.lacks or all(t.real_time for t in local_times_of(job.times_from(_NO_ANCHOR))):
+    if job.lacks or all(t.real_time for t in local_times_of(job.times)):
         return
     if job.dst_gap == "skip":
         yield "never at a time that the clocks skip"
