@@ -81,6 +81,20 @@ def test_several_texts_together_are_read_or_refused(
     check(None, {name: data.draw(of_column(name)) for name in columns})
 
 
+@given(of_column("only_during"), st.sampled_from(["mine", "mon-fri mine", "mine 09:00-17:00"]))
+@examples(60)
+def test_a_named_calendar_is_read_or_refused(text: str, limit: str) -> None:
+    definition = {"task": "t", "cron": "*/30 2 * * *", "only_during": limit}
+
+    job = in_time(lambda named: Job.from_dict("j", definition, calendars=named), {"mine": text})
+
+    if isinstance(job, InvalidJob):
+        assert job.field == "only_during"
+        assert len(str(job)) < 1000
+    else:
+        in_time(QUESTIONS[0], job)
+
+
 @pytest.mark.parametrize("column", sorted(TOKENS))
 def test_a_value_of_python_is_read_or_refused(column: str) -> None:
     for value in VALUES:

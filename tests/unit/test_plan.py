@@ -248,6 +248,33 @@ def test_each_instant_is_settled_exactly_once(late: int, rule: str, graced: int 
     assert plan.next_fire_at == owed[-1] + 10 * MINUTE
 
 
+@given(st.integers(0, 20_000), st.sampled_from(["skip", "once", "all"]), st.floats(1, 3600))
+def test_with_jitter_each_instant_is_settled_once_it_is_due(
+    late: int, rule: str, jitter: float
+) -> None:
+    jittered, now = job(misfire=rule, jitter=jitter), MADE_AT + late * SECOND
+
+    plan = decide(jittered, now)
+
+    instants = [MADE_AT + k * 10 * MINUTE for k in range(late // 600 + 2)]
+    owed = [each for each in instants if due_at(jittered, each) <= now]
+    folded = [
+        each for each in owed if plan.missed and plan.missed.fire_at <= each <= plan.missed.until_at
+    ]
+    timely = [each for each in owed if due_at(jittered, each) >= now - MINUTE]
+    assert sorted(fired(plan) + folded) == owed
+    assert set(timely) <= set(fired(plan))
+    assert plan.missed is None or plan.missed.count == len(folded)
+    assert plan.next_fire_at == instants[len(owed)]
+
+
+def test_the_jitter_of_a_last_instant_is_the_whole_of_it() -> None:
+    offsets = {due_at(replace(job(once=MADE_AT, jitter=300), id=n), MADE_AT) for n in range(50)}
+
+    assert min(offsets) < MADE_AT + MINUTE
+    assert MADE_AT + 4 * MINUTE < max(offsets) < MADE_AT + 5 * MINUTE
+
+
 def test_a_new_job_owes_the_second_it_was_made_in() -> None:
     made = replace(job(once=MADE_AT), created_at=MADE_AT + 0.7 * SECOND)
 
