@@ -72,6 +72,21 @@ def test_the_date_of_a_fire_is_the_jobs_own() -> None:
     assert entry.args == ("2026-12-31",)
 
 
+@pytest.mark.parametrize(
+    "lacking", [{"custom": "of-another-beat"}, {"cron": "0 9 * * *", "not_during": "holidays"}]
+)
+def test_a_beat_that_lacks_what_made_a_fire_publishes_it_with_less(lacking: dict[str, str]) -> None:
+    given = {"name": "j", "task": "t", "timezone": "Asia/Tokyo", "args": ["{previous_fire_at}"]}
+    job = Job(**given, **lacking)  # as a row is read: what it names is looked for when it is asked
+    at = datetime(2027, 1, 1, tzinfo=UTC)
+
+    fire = Fire("id", 1, job.name, "key", at, at, Origin.SCHEDULE)
+    entry = entry_for(Celery(set_as_current=False), fire, job, declared=False, origin="test")
+
+    assert entry.args == (None,)
+    assert entry.options["headers"]["jobsched"]["local"] == "2027-01-01T09:00:00"
+
+
 def test_a_manual_runs_own_arguments_are_filled_too() -> None:
     entry = entry_of(
         {"every": "1 hour", "args": ["{job}"]},
