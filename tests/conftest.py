@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.services import DATABASES, MISSING, fresh_database
 from tests.stacks import PAIRS, Stack, end_session, fresh_stack
+
+# Time is measured where it matters; elsewhere a busy machine must not fail a test.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 @pytest.fixture(params=DATABASES)
