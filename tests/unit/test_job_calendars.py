@@ -93,6 +93,11 @@ def test_nothing_is_moved_beyond_the_bounds_nor_from_beyond_them() -> None:
     assert days(job(**at_noon, on_excluded="previous").upcoming(NOW, 5)) == [
         "Sat 26 11:00:00", "Sat 26 22:59:59",
     ]  # fmt: skip
+    within = {**at_noon, "starts_at": "2026-12-25 18:00", "ends_at": "2026-12-27 06:00"}
+    for on_excluded in ("next", "previous"):
+        found = job(**within, on_excluded=on_excluded)
+        assert days(found.upcoming(NOW, 5)) == ["Sat 26 11:00:00"]
+        assert days(found.previous(NOW + 9 * DAY, 5)) == ["Sat 26 11:00:00"]
 
 
 @pytest.mark.parametrize(
