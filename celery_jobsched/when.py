@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from .clock import TICK, UTC, zone
-from .errors import InvalidJob
+from .errors import InvalidJob, NextFireTimeError
 from .triggers import AnyOf, Trigger
 from .triggers.calendar import parse_limits
 from .triggers.celery import parse_celery
@@ -45,9 +46,14 @@ def times_of(job: Job, made_at: datetime) -> Trigger:
 def require_coming(job: Job, trigger: Trigger) -> None:
     """Refuse a rule that never comes from where the job begins, once that is known.
 
-    Raises: InvalidJob (field ``rrule``).
+    Until then: an interval that would never come, were the job made on some day of the year.
+
+    Raises: InvalidJob (field ``rrule``), NextFireTimeError.
     """
     if job.starts_at is None and job.created_at is None:
+        if job.every is not None and job.month_end == "skip":
+            for month in range(1, 13):
+                next(_triggers(job, datetime(2001, month, monthrange(2001, month)[1], tzinfo=UTC)))
         return
     for each in (trigger, *getattr(trigger, "triggers", ())):
         if isinstance(each, Recurrence) and each.never:
@@ -75,9 +81,7 @@ def _triggers(job: Job, anchor: datetime) -> Iterator[Trigger]:
     here = zone(job.zone_name)
     gap, fold = job.dst_gap or "run", job.dst_fold or "first"
     if job.every is not None:
-        n, unit = parse_every(job.every)
-        at = None if job.at is None else parse_at(job.at, unit)
-        yield Every(n, unit, at, here, anchor, job.month_end or "clamp", gap, fold)
+        yield _every(job, here, anchor)
     if job.cron is not None:
         yield Cron(parse_cron(job.cron), here, gap, fold)
     if job.once is not None:
@@ -88,3 +92,13 @@ def _triggers(job: Job, anchor: datetime) -> Iterator[Trigger]:
         yield parse_celery(job.celery, here, anchor, gap, fold)
     if job.custom is not None:
         yield make_custom(job.custom, here, anchor)
+
+
+def _every(job: Job, here: tzinfo, anchor: datetime) -> Every:
+    n, unit = parse_every(job.every)
+    at = None if job.at is None else parse_at(job.at, unit)
+    rules = job.month_end or "clamp", job.dst_gap or "run", job.dst_fold or "first"
+    try:
+        return Every(n, unit, at, here, anchor, *rules)
+    except NextFireTimeError as error:
+        raise NextFireTimeError("at", job.at, error.expected) from None

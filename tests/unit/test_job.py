@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_jobsched.errors import InvalidJob
+from celery_jobsched.errors import InvalidJob, NextFireTimeError
 from celery_jobsched.job import DEFINITION, Job
 
 MOMENT = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
@@ -212,6 +212,24 @@ def test_as_many_instants_as_a_job_may_name_can_be_read_again() -> None:
     job = Job.from_dict("j", {"task": "t", "once": instants})
 
     assert Job.from_dict("j", job.to_dict()).upcoming(EARLY, 3000) == instants
+
+
+@pytest.mark.parametrize("at", ["31 09:00", '{"day": 30}'])
+def test_what_would_never_come_were_it_made_in_some_month_is_refused(at: str) -> None:
+    yearly = {"every": "12 months", "at": at, "month_end": "skip"}
+
+    with pytest.raises(NextFireTimeError, match="a day that one of these months has") as refused:
+        Job.from_dict("j", {"task": "t", **yearly})
+
+    assert refused.value.value == at
+
+
+def test_what_comes_in_its_own_month_alone_is_read_with_a_start_in_it() -> None:
+    in_january = {"every": "12 months", "at": "31 09:00", "month_end": "skip"}
+
+    job = Job.from_dict("j", {"task": "t", **in_january, "starts_at": "2031-01-01"})
+
+    assert [at.isoformat()[:10] for at in job.upcoming(MOMENT, 2)] == ["2031-01-31", "2032-01-31"]
 
 
 def test_upcoming_of_an_unsaved_job_is_as_though_made_then() -> None:
