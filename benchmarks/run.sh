@@ -55,4 +55,7 @@ rate "postgresql+psycopg://postgres@127.0.0.1:${BENCH_PG_PORT:-25417}/rate"
 rm -f "$BENCH_LAB"/rate.db*
 rate "sqlite:///$BENCH_LAB/rate.db"
 
+"$ours/bin/pip" install -q croniter cronsim 'APScheduler<4'
+"$ours/bin/python" "$here/next_fire.py" --out "$out"
+
 "$ours/bin/python" "$bench/summary.py" "$out"

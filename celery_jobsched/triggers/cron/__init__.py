@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from celery_jobsched import clock
@@ -51,9 +51,11 @@ class Cron:
     zone: tzinfo
     dst_gap: str = "run"
     dst_fold: str = "first"
+    _stretches: clock.Stretches = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         clock.check_dst(self.dst_gap, self.dst_fold)
+        object.__setattr__(self, "_stretches", clock.stretches(self.zone, *self._rule))
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first match strictly later than *instant*; None past the year 9999."""
@@ -67,10 +69,6 @@ class Cron:
     def local_times(self) -> clock.LocalTimes:
         """What the fields name, and how it is read in gaps and folds."""
         return clock.LocalTimes(self.zone, self.fields.later, *self._rule, self.fields.wildcard)
-
-    @cached_property
-    def _stretches(self) -> clock.Stretches:
-        return clock.stretches(self.zone, *self._rule)
 
     @property
     def _rule(self) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 __all__ = [
     "EVERY_DAY",
@@ -52,6 +52,12 @@ class DaySet:
     def of(self, first: int, length: int) -> int:
         """The mask of these days in a month of *length* days whose first is weekday *first*."""
         days = self.numbers | self.weekdays * _SIX_WEEKS >> first << 1
+        if self.nth or self.from_end or self.nearest or self.nearest_from_end:
+            days |= self._by_signs(first, length)
+        return days & (2 << length) - 2
+
+    def _by_signs(self, first: int, length: int) -> int:
+        days = 0
         for back in numbers_of(self.from_end):
             days |= 1 << max(0, length - back)
         for day in (*numbers_of(self.nearest), *_counted_back(self.nearest_from_end, length)):
@@ -60,7 +66,7 @@ class DaySet:
         for n, weekday in (divmod(each, 7) for each in numbers_of(self.nth)):
             earliest = 1 + (weekday - first) % 7
             days |= 1 << (earliest + 7 * n - 7 if n else length - (length - earliest) % 7)
-        return days & (2 << length) - 2
+        return days
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,10 @@ class MonthDays:
     either: bool = False
     #: Bit n: ISO week n, from 1 to 53.
     weeks: int | None = None
+    _by_shape: _Shapes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_shape", _Shapes(self))
 
     def of(self, year: int, month: int) -> int:
         """The mask of the days that match in this month."""
@@ -89,10 +99,6 @@ class MonthDays:
         """Whether every day of every month matches."""
         every = self.day.numbers == EVERY_DAY and self.weekday.weekdays == EVERY_WEEKDAY
         return every and self.weeks is None
-
-    @cached_property
-    def _by_shape(self) -> _Shapes:
-        return _Shapes(self)
 
 
 class _Shapes(dict[tuple[int, int], int]):

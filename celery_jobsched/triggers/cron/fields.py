@@ -9,7 +9,6 @@ from __future__ import annotations
 from calendar import isleap
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, date, datetime
-from functools import cached_property
 from itertools import product
 
 from celery_jobsched.triggers.cron.days import EVERY_MONTH, MonthDays, numbers_of
@@ -40,6 +39,19 @@ class CronFields:
     seconds: int = 1
     wildcard: bool = False
     text: str = field(default="", compare=False)
+    #: Every day matches: what is asked most need not look at the calendar.
+    _daily: bool = field(init=False, repr=False, compare=False)
+    #: The first time of a day, and the last.
+    _first: tuple[int, int, int] = field(init=False, repr=False, compare=False)
+    _last: tuple[int, int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        times = (self.hours, self.minutes, self.seconds)
+        hour, minute, second = ((mask & -mask).bit_length() - 1 for mask in times)
+        daily = self.months == EVERY_MONTH and self.years is None and self.days.are_all
+        object.__setattr__(self, "_daily", daily)
+        object.__setattr__(self, "_first", (hour, minute, second))
+        object.__setattr__(self, "_last", tuple(mask.bit_length() - 1 for mask in times))
 
     def later(self, local: datetime) -> datetime | None:
         """The first matching local time strictly after *local*; None past the year 9999."""
@@ -51,11 +63,11 @@ class CronFields:
                 if same_minute and (second := _above(self.seconds, local.second)):
                     return datetime(year, month, day, hour, minute, second)
                 if minute := _above(self.minutes, minute):
-                    return datetime(year, month, day, hour, minute, self._first_second)
+                    return datetime(year, month, day, hour, minute, self._first[2])
             if hour := _above(self.hours, hour):
-                return datetime(year, month, day, hour, self._first_minute, self._first_second)
+                return datetime(year, month, day, hour, *self._first[1:])
         found = self._day_after(year, month, day)
-        return found and datetime(*found, self._first_hour, self._first_minute, self._first_second)
+        return found and datetime(*found, *self._first)
 
     def earlier(self, local: datetime) -> datetime | None:
         """The last matching local time strictly before *local*."""
@@ -68,34 +80,23 @@ class CronFields:
                 if same_minute and (second := _below(self.seconds, gone)) >= 0:
                     return datetime(year, month, day, hour, minute, second)
                 if (minute := _below(self.minutes, minute)) >= 0:
-                    return datetime(year, month, day, hour, minute, self._last_second)
+                    return datetime(year, month, day, hour, minute, self._last[2])
             if (hour := _below(self.hours, hour)) >= 0:
-                return datetime(year, month, day, hour, self._last_minute, self._last_second)
+                return datetime(year, month, day, hour, *self._last[1:])
         found = self._day_before(year, month, day)
-        return found and datetime(*found, self._last_hour, self._last_minute, self._last_second)
+        return found and datetime(*found, *self._last)
 
     @property
     def comes(self) -> bool:
         """Whether any date matches, in the past or to come."""
         years = numbers_of(self.years) if self.years else _KINDS_OF_YEARS
-        return any(self.days.of(*month) for month in product(years, numbers_of(self.months)))
+        months = product(years, numbers_of(self.months))
+        return self._daily or any(self.days.of(*month) for month in months)
 
     def days_in(self, year: int, month: int) -> int:
         """The mask of the days that match in this month."""
         matches = self.months >> month & 1 and (self.years is None or self.years >> year & 1)
         return self.days.of(year, month) if matches else 0
-
-    @cached_property
-    def _daily(self) -> bool:
-        """Whether every day matches: what is asked most need not look at the calendar."""
-        return self.months == EVERY_MONTH and self.years is None and self.days.are_all
-
-    _first_hour = cached_property(lambda self: _lowest(self.hours))
-    _first_minute = cached_property(lambda self: _lowest(self.minutes))
-    _first_second = cached_property(lambda self: _lowest(self.seconds))
-    _last_hour = cached_property(lambda self: _highest(self.hours))
-    _last_minute = cached_property(lambda self: _highest(self.minutes))
-    _last_second = cached_property(lambda self: _highest(self.seconds))
 
     def _day_after(self, year: int, month: int, day: int) -> tuple[int, int, int] | None:
         day = _above(self.days_in(year, month), day)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from celery_jobsched.errors import shown
@@ -72,39 +73,38 @@ def read_fields(texts: Mapping[str, str], text: str, either: bool = False) -> Cr
 
     Raises: ValueError, saying which field expected what.
     """
-    numbers = {
-        name: _numbers(texts[name], field)
-        for name, field in FIELDS.items()
-        if field not in (_DAY, _WEEKDAY)
-    }
+    week, year = texts["week"], texts["year"]
     return CronFields(
-        minutes=numbers["minute"],
-        hours=numbers["hour"],
+        minutes=_numbers(texts["minute"], "minute"),
+        hours=_numbers(texts["hour"], "hour"),
         days=MonthDays(
             _days(texts["day"]),
             _weekdays(texts["day_of_week"]),
             either,
-            weeks=None if texts["week"] == "*" else numbers["week"],
+            weeks=None if week == "*" else _numbers(week, "week"),
         ),
-        months=numbers["month"],
-        years=None if texts["year"] == "*" else numbers["year"],
-        seconds=numbers["second"],
+        months=_numbers(texts["month"], "month"),
+        years=None if year == "*" else _numbers(year, "year"),
+        seconds=_numbers(texts["second"], "second"),
         wildcard="*" in (texts["minute"][0], texts["hour"][0]),
         text=text,
     )
 
 
-def _numbers(text: str, field: Field) -> int:
+# Fields are few: what `0`, `*` and `mon-fri` mean is found once for all rows.
+@lru_cache(maxsize=2048)
+def _numbers(text: str, name: str) -> int:
     """The mask of a field of numbers, names, ranges, steps and lists."""
     mask = 0
     for item in text.split(","):
-        mask |= _span(item, field)
+        mask |= _span(item, FIELDS[name])
     return mask
 
 
+@lru_cache(maxsize=512)
 def _days(text: str) -> DaySet:
     """The days of a day-of-month field."""
-    if text == "?":
+    if text in ("*", "?"):
         return DaySet(numbers=EVERY_DAY)
     sets: dict[str, int] = {}
     for item in text.split(","):
@@ -121,9 +121,10 @@ def _days(text: str) -> DaySet:
     return DaySet(**sets)
 
 
+@lru_cache(maxsize=512)
 def _weekdays(text: str) -> DaySet:
     """The days of a day-of-week field; 0 and 7 are Sunday."""
-    if text == "?":
+    if text in ("*", "?"):
         return DaySet(weekdays=EVERY_WEEKDAY)
     weekdays, nth = 0, 0
     for item in text.split(","):
