@@ -70,6 +70,20 @@ def test_a_new_row_is_edited_then_planned_then_due(records: Records) -> None:
     assert (look.has_edited, look.next_wake_at) == (False, made_at)
 
 
+def test_an_instant_that_was_just_written_is_owed_unless_the_job_repeats(records: Records) -> None:
+    records.add("alone", once="2040-01-01T00:00:00Z")
+    records.add("repeats", once="2040-01-01T00:00:00Z", rrule="FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=1")
+    plan(records)
+    written = whole_second(records) - SECOND
+    for name in ("alone", "repeats"):
+        records.edit(name, once=written.isoformat())
+
+    plan(records)
+
+    assert records.job("alone")["next_fire_at"] == written
+    assert records.job("repeats")["next_fire_at"] > written
+
+
 def test_claiming_writes_a_pending_fire_and_moves_the_job_on(records: Records) -> None:
     made_at = whole_second(records)
     records.add("a", every="1 hour", created_at=made_at, args="[1]", kwargs='{"k": "ü"}')

@@ -6,7 +6,7 @@ the weekday that it begins with: 28 kinds of years, each worked out once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -83,6 +83,11 @@ class Days:
     def _slots(self) -> list[int]:
         return list(bits(self.slots))
 
+    @cached_property
+    def _mask_of(self) -> Callable[[tuple[int, ...]], int]:
+        # Masks of seconds are 10 kB each, and most days choose alike.
+        return lru_cache(maxsize=256)(mask_of)
+
     def _worked_out(self, year: int) -> YearDays:
         if not self.parts.positions or self.parts.freq not in ("YEARLY", "MONTHLY", "WEEKLY"):
             return YearDays(_matching(self.parts, year))
@@ -93,7 +98,11 @@ class Days:
                 day, slot = days[index // len(slots)], slots[index % len(slots)]
                 chosen.setdefault(day, []).append(slot)
         length = _length(year)
-        within = {day: mask_of(each) for day, each in chosen.items() if 0 <= day < length}
+        within = {
+            day: self._mask_of(tuple(sorted(each)))
+            for day, each in chosen.items()
+            if 0 <= day < length
+        }
         return YearDays(mask_of(within), within, sum(map(int.bit_count, within.values())))
 
 
