@@ -24,8 +24,9 @@ from .store.planned import EDITED
 PASSED_AT_ONCE = 5000
 
 _MOST_REMEMBERED = 100_000
-# Each row that lies there costs 2 % of a core at most, passing it over and reading it anew.
-_REST_A_ROW_S, _SHORTEST_REST_S = 0.0002, 1.0
+# To pass a row over takes 2 to 5 microseconds, to read it anew 50 to 100: a rest and a memory in
+# proportion keep the cost of what lies there at some 2 % of a core.
+_REST_A_ROW_S, _SHORTEST_REST_S = 0.0003, 1.0
 _MEMORY_A_ROW_S, _SHORTEST_MEMORY_S = 0.004, 30.0
 
 
