@@ -16,6 +16,7 @@ from celery_jobsched import InvalidJob, Job, register_trigger
 from celery_jobsched.clock import UTC, zone
 from celery_jobsched.triggers import custom
 from celery_jobsched.triggers.custom import make_custom, parse_custom
+from tests.laws import check_laws
 
 BERLIN = zone("Europe/Berlin")
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
@@ -255,16 +256,30 @@ def test_of_threads_that_register_one_name_at_once_one_wins() -> None:
 
 
 @given(st.integers(1, 10_000), st.integers(-(10**9), 10**9))
-def test_walking_a_custom_trigger_is_strict_both_ways(minutes: int, seconds: int) -> None:
+def test_what_a_registered_trigger_says_obeys_the_laws_of_every_trigger(
+    minutes: int, seconds: int
+) -> None:
     custom._factories["steps"] = Steps
-    trigger = make_custom(f"steps {minutes}", BERLIN, NOON)
-    instant = NOON + seconds * SECOND
 
-    following, before = trigger.next_after(instant), trigger.previous_before(instant)
+    check_laws(make_custom(f"steps {minutes}", BERLIN, NOON), NOON + seconds * SECOND)
 
-    assert following is not None
-    assert instant < following
-    assert following == NOON or following - instant <= minutes * MINUTE
-    assert before is None or before < instant
-    assert (back := trigger.previous_before(following)) is None or back <= instant
-    assert before is None or trigger.next_after(before) in (instant, following)
+
+@given(st.text(max_size=300), st.integers(0, 9))
+def test_whatever_stands_in_its_column_a_job_is_made_or_refused_in_words(
+    text: str, minutes: int
+) -> None:
+    custom._factories["steps"] = Steps
+
+    refusals = [refusal(value) for value in (text, f"steps {text}", f"steps {minutes}")]
+
+    found = [each for each in refusals if each is not None]
+    assert {each.field for each in found} <= {"custom"}
+    assert all(len(str(each)) < 500 for each in found)
+
+
+def refusal(value: str) -> InvalidJob | None:
+    try:
+        Job.from_dict("j", {"task": "t", "custom": value})
+    except InvalidJob as error:
+        return error
+    return None

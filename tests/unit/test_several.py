@@ -16,6 +16,7 @@ from celery_jobsched.job import Job
 from celery_jobsched.plan import decide, due_at, grace, heeds_keyword, plan_new
 from celery_jobsched.triggers import AnyOf, custom
 from celery_jobsched.triggers.once import Once
+from tests.laws import check_laws
 
 MADE_AT = datetime(2030, 1, 1, tzinfo=timezone.utc)
 TICK = datetime.resolution
@@ -88,6 +89,11 @@ def test_a_job_fires_when_any_of_its_triggers_does_and_once_an_instant(kinds: An
 
     assert walked == expected
     assert back[::-1] == expected
+
+
+@given(st.sampled_from(UNIONS), st.integers(-10 * 86400, 10 * 86400))
+def test_a_union_obeys_the_laws_of_every_trigger(kinds: Any, seconds: int) -> None:
+    check_laws(job(kinds).trigger, MADE_AT + seconds * SECOND)
 
 
 @given(
