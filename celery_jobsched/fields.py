@@ -25,8 +25,6 @@ Reader = Callable[[str, Any], Any]
 _LONGEST = 200
 #: Before it, the clocks of some zones would show a year that Python does not have.
 _FIRST_YEAR = 2
-# What kombu's own loads would make anew for each text.
-_decode = JSONDecoder(object_hook=json.object_hook).decode
 _FLAGS: dict[str | int, bool] = {
     "true": True, "1": True, "yes": True, 1: True,
     "false": False, "0": False, "no": False, 0: False,
@@ -227,6 +225,20 @@ def _may_be_instant(value: Any) -> bool:
     return isinstance(value, datetime) or (isinstance(value, str) and len(value) < 64)
 
 
+def _finite(text: str) -> float:
+    """A number of JSON, which NaN and Infinity are to Python alone, and 1e999 to nobody."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"a finite number, not {text[:_LONGEST]}")
+    return number
+
+
+# What kombu's own loads would make anew for each text.
+_decode = JSONDecoder(
+    object_hook=json.object_hook, parse_float=_finite, parse_constant=_finite
+).decode
+
+
 def _json(field: str, value: Any) -> Any:
     """*value* as JSON would give it back: what the worker will get."""
     try:
@@ -234,8 +246,6 @@ def _json(field: str, value: Any) -> Any:
         if len(given) > _LONGEST_JSON:
             raise ValueError(f"of at most {_LONGEST_JSON} characters")
         found = _decode(given)
-        if "N" in given or "I" in given:  # NaN and Infinity are Python's, not JSON's
-            json.dumps(found, allow_nan=False)
     except Exception as error:  # noqa: BLE001 - what decodes {"__type__": …} may raise anything
         raise InvalidJob(field, value, f"JSON ({_said(error)})"[:_LONGEST]) from None
     return found

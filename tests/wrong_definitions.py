@@ -240,9 +240,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "args": [
         ("[1,", "JSON ("),
         ("[" * 10_000, "JSON ("),
-        ("[NaN]", "JSON ("),
+        ("[NaN]", "JSON (a finite number, not NaN)"),
+        ("[1E310]", "JSON (a finite number, not 1E310)"),
         ([object()], "JSON ("),
-        ([math.inf], "JSON ("),
+        ([math.inf], "JSON (a finite number, not Infinity)"),
         ([0] * 100_000, "JSON (of at most 262144 characters)"),
         ('{"a": 1}', "a JSON list, such as [1, 2]"),
         (7, "a JSON list, such as [1, 2]"),
