@@ -28,6 +28,7 @@ __all__ = [
     "LocalTimes",
     "Stretches",
     "check_dst",
+    "has_jump_at",
     "instants_of",
     "latest_local",
     "next_instant",
@@ -59,7 +60,14 @@ def zone(name: Any) -> tzinfo:
 
     Raises: InvalidJob (field ``timezone``) for anything that does not name one.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str):
+        raise InvalidJob("timezone", name, _ZONE_EXPECTED)
+    return _zone(name)
+
+
+@lru_cache(maxsize=2048)
+def _zone(name: str) -> tzinfo:
+    if not _NAME.fullmatch(name):
         raise InvalidJob("timezone", name, _ZONE_EXPECTED)
     try:
         return pytz.timezone(name)
@@ -86,6 +94,13 @@ def to_local(instant: datetime, zone: tzinfo) -> datetime:
     starts, shown, _, _ = stretches(zone)
     elapsed = instant - EPOCH
     return shown[bisect_right(starts, elapsed) - 1] + elapsed
+
+
+def has_jump_at(instant: datetime, zone: tzinfo) -> bool:
+    """Whether the offset of *zone* changes at that very *instant* (aware)."""
+    starts, _, _, _ = stretches(zone)
+    elapsed = instant - EPOCH
+    return starts[bisect_right(starts, elapsed) - 1] == elapsed
 
 
 def latest_local(instant: datetime, zone: tzinfo) -> datetime:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import TICK, LocalTimes, nominal_times, to_local, zone
+from .clock import TICK, LocalTimes, has_jump_at, nominal_times, to_local, zone
 from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
 from .triggers import Trigger, local_times_of
@@ -199,9 +199,12 @@ class Job:
 
         Of several the first; what the clocks show where no trigger tells another.
         """
+        here = zone(self.zone_name)
+        shown = to_local(fire_at, here)
+        if not has_jump_at(fire_at, here):
+            return shown
         found = (next(nominal_times(fire_at, each), None) for each in self.local_times)
-        times = [each for each in found if each is not None]
-        return min(times, default=to_local(fire_at, zone(self.zone_name)))
+        return min((each for each in found if each is not None), default=shown)
 
     @property
     def local_times(self) -> list[LocalTimes]:

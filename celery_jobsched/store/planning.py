@@ -6,6 +6,7 @@ came due since is lost while a heap of edits is worked off.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +17,14 @@ from ..clock import TICK
 from ..errors import InvalidJob
 from ..job import Job
 from ..plan import Plan, plan_from, plan_kept, plan_new
-from .bulk import insert_rows, update_rows
+from .bulk import update_rows
 from .calendars import named_by
 from .engine import GARBLED
-from .jobs import WOKEN, read_row
+from .jobs import RULES_TEXT, SCHEDULE_TEXT, WOKEN, read_row
 from .pages import Claimant, Claimed, LostClaim, confined, in_error, locked, note_whole, wakes_at
 from .planned import EDITED
 from .tables import changes, jobs
+from .types import Instant
 
 _TEXTS = ("schedule_text", "rules_text")
 
@@ -60,11 +62,11 @@ def plan_edited(
             refused.append(row["id"])
             updates.append(in_error(row, error))
         if row["planned"]:
-            edits.append(_edit(row, now))
+            edits.append(row["id"])
+    _note_edits(conn, edits, now)
     if update_rows(conn, jobs, ("id", "version"), updates) != len(updates):
         raise LostClaim("an edited row changed while it was planned")
     note_whole(conn, refused)
-    insert_rows(conn, changes, edits)
     return planned
 
 
@@ -137,12 +139,17 @@ def _is_of_a_former_pause(row: RowMapping, job: Job, now: datetime) -> bool:
     return disabled not in row["planned"] and row["planned"].endswith(ending)
 
 
-def _edit(row: RowMapping, now: datetime) -> dict[str, Any]:
-    return {
-        "job_id": row["id"],
-        "job_name": row["name"],
-        "changed_at": now,
-        "door": "table",
-        "was": row["planned"],
-        "became": row["schedule_text"] + row["rules_text"],
+def _note_edits(conn: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Note what rows were planned with, and what they say now: the database copies it itself."""
+    if not ids:
+        return
+    said = {
+        "job_id": jobs.c.id,
+        "job_name": jobs.c.name,
+        "changed_at": sa.literal(now, Instant()),
+        "door": sa.literal("table"),
+        "was": jobs.c.planned,
+        "became": SCHEDULE_TEXT.concat(RULES_TEXT),
     }
+    found = sa.select(*said.values()).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)
+    conn.execute(sa.insert(changes).from_select(list(said), found))
