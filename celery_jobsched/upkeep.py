@@ -66,6 +66,7 @@ class Upkeep:
             sync_calendars(conn, self.source, settings.calendars)
             self.replan_after = replan.needed(conn, self.runtime.zone_name)
         self._started_at, self._unsettled_since = now, time.monotonic()
+        gc.freeze()  # see _settle
 
     @property
     def source(self) -> str:
@@ -118,13 +119,15 @@ class Upkeep:
                 meta.gone(conn, self.beat)
 
     def _settle(self, seconds: float) -> None:
-        """Take out of the garbage collector's sight, once, what came with the start.
+        """Keep from the garbage collector, for good, what came with the start.
 
         It would walk through all modules again and again, for 50 ms each time, mostly while a
-        fire is under way: that is when objects are made.
+        fire is under way: that is when objects are made. What is frozen at the start, so that the
+        first fires do not wait, is swept once when there is time.
         """
         if seconds >= _SETTLED_S:
             self._unsettled_since = None
+            gc.unfreeze()
             gc.collect()
             gc.freeze()
 
