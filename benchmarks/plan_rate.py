@@ -8,6 +8,7 @@ transaction, as in a tick of the beat; the poll before it is counted too.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -36,6 +37,7 @@ _EDITS = {
 def main(url: str, rows: int = 100_000) -> None:
     engine = make_engine(os.environ.get(url, url), timeout=120)
     schema.prepare(engine, may_change=True)
+    gc.freeze()  # as a beat does
     try:
         _insert(engine, rows)
         for edit, statement in _EDITS.items():
