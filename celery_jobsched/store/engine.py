@@ -6,8 +6,10 @@ the package does a line ask which database it talks to.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -132,7 +134,9 @@ def _sqlite(url: str, timeout: float) -> Engine:
     def _connect(dbapi_connection: Any, record: Any) -> None:
         dbapi_connection.isolation_level = None
         dbapi_connection.text_factory = _text
-        dbapi_connection.execute("PRAGMA journal_mode = wal")
+        # The mode is the file's own: where it is locked, another process is just setting it.
+        with suppress(sqlite3.OperationalError):
+            dbapi_connection.execute("PRAGMA journal_mode = wal")
         # A commit that a power cut undoes would be claimed, and fired, a second time.
         dbapi_connection.execute("PRAGMA synchronous = full")
 
