@@ -120,7 +120,7 @@ def _update_json(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...
 def _json_type(column: sa.Column[Any]) -> str:
     if isinstance(column.type, Instant):
         return "DATETIME(6)"
-    if isinstance(column.type, sa.Integer):
+    if isinstance(column.type, sa.Integer | sa.Boolean):
         return "BIGINT"
     if isinstance(column.type, sa.Double):
         return "DOUBLE"
@@ -148,4 +148,6 @@ def _as_json(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return int(value) if isinstance(value, bool) else value

@@ -261,6 +261,19 @@ def test_numbers_with_a_fraction_survive_a_bulk_update(records: Records) -> None
     assert (records.job("a")["jitter"], records.job("a")["planned"]) == (0.1, AWKWARD)
 
 
+def test_truth_survives_a_bulk_update(records: Records) -> None:
+    records.add("a", every="1 hour")
+    id_ = records.job("a")["id"]
+
+    with records.engine.begin() as conn:
+        update_rows(conn, tables.jobs, ("id",), [{"id": id_, "enabled": False}])
+    disabled = records.job("a")["enabled"]
+    with records.engine.begin() as conn:
+        update_rows(conn, tables.jobs, ("id",), [{"id": id_, "enabled": True}])
+
+    assert (disabled, records.job("a")["enabled"]) == (False, True)
+
+
 def test_the_first_environment_owns_the_database(records: Records) -> None:
     with records.engine.begin() as conn:
         meta.check_environment(conn, None)
