@@ -14,6 +14,7 @@ __all__ = [
     "JobExistError",
     "JobNotFound",
     "JobschedError",
+    "LocksAway",
     "NextFireTimeError",
     "SchemaMismatch",
 ]
@@ -99,3 +100,7 @@ class SchemaMismatch(JobschedError):
 
 class EnvironmentMismatch(JobschedError):
     """The database belongs to another environment than this beat."""
+
+
+class LocksAway(JobschedError):
+    """The backend of the locks does not answer, or not as it should; the cause says how."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from celery_jobsched.locks import Locks
+from tests.locks import PLACES, Place, fresh_place
 from tests.services import DATABASES, MISSING, fresh_database
 from tests.stacks import PAIRS, Stack, end_session, fresh_stack
 
@@ -42,6 +44,24 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     """A fresh database with a fresh broker, once for each of `PAIRS`."""
     with fresh_stack(*request.param, tmp_path) as stack:
         yield stack
+
+
+@pytest.fixture(params=PLACES, scope="module")
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Where locks are kept, once of each kind."""
+    with fresh_place(request.param, tmp_path_factory.mktemp("locks")) as place:
+        yield place
+
+
+@pytest.fixture
+def locks(place: Place) -> Locks:
+    """Locks whose memory is empty, and known to be the first."""
+    place.lose()
+    locks = place.open()
+    locks.open(first=True)
+    return locks
 
 
 def pytest_sessionfinish() -> None:

@@ -17,7 +17,7 @@ from ..errors import SchemaMismatch
 from .tables import metadata
 
 #: The migrations, oldest first; the last is what ``tables`` describes.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "jobsched_version"
 

@@ -191,3 +191,51 @@ meta = sa.Table(
     sa.Column("value", _text, nullable=False),
     **_MYSQL,
 )
+
+# What the database keeps for the locks, see ``locks.database``: no job's table is touched there.
+
+slot_keys = sa.Table(
+    "jobsched_slot_keys",
+    metadata,
+    # The row to lock: who counts the slots of a key and then takes one must be alone.
+    sa.Column("key", sa.String(300), primary_key=True),
+    **_MYSQL,
+)
+
+slots = sa.Table(
+    "jobsched_slots",
+    metadata,
+    # Serves counting: the holders of a key.
+    sa.Column("key", sa.String(300), primary_key=True),
+    sa.Column("fire", sa.String(36), primary_key=True),
+    _instant("until_at", nullable=False),
+    # A tombstone: until then, late renewals do nothing.
+    sa.Column("released", sa.Boolean(), nullable=False),
+    **_MYSQL,
+)
+
+admissions = sa.Table(
+    "jobsched_admissions",
+    metadata,
+    sa.Column("fire", sa.String(36), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("token", sa.String(36), nullable=False),
+    sa.Column("number", sa.Integer(), nullable=False),
+    sa.Column("retries", sa.Integer(), nullable=False),
+    sa.Column("worker", sa.String(255), nullable=False),
+    _instant("until_at", nullable=False),
+    sa.Column("redelivered", sa.Boolean(), nullable=False),
+    _instant("forget_at", nullable=False),
+    # Serves pruning: `forget_at <= now`.
+    sa.Index("jobsched_admissions_forget_at", "forget_at"),
+    **_MYSQL,
+)
+
+reports = sa.Table(
+    "jobsched_reports",
+    metadata,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("report", _text, nullable=False),
+    **_MYSQL,
+    **_SQLITE,
+)

@@ -17,9 +17,13 @@ FLOORS = (
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
-    "store.migrations.versions.v0002_triggers",
+    "store.migrations.versions.v0002_triggers store.migrations.versions.v0003_locks",
     "store.bulk store.meta store.jobs store.fires store.declared store.replan",
     "store.pages store.claims store.planning",
+    "locks locks.admission locks.reports",
+    "locks.redis.client locks.redis",
+    "locks.database.memory locks.database.slots locks.database.admissions locks.database.reports",
+    "locks.database.ledger locks.database locks.open",
     "runtime",
     "interrupts entries publish dispatch declare upkeep jobs",
     "beat cli __init__",
@@ -28,11 +32,20 @@ ROOMS = [room for floor in FLOORS for room in floor.split()]
 
 #: What only some rooms may have to do with.
 RESERVED = {
-    "sqlalchemy": ("store", "runtime", "dispatch", "declare", "beat", "cli"),
+    "sqlalchemy": (
+        "store",
+        "locks.database",
+        "locks.open",
+        "runtime",
+        "dispatch",
+        "declare",
+        "beat",
+        "cli",
+    ),
     "alembic": ("store",),
     "pytz": ("clock",),
     "click": ("cli",),
-    "redis": (),
+    "redis": ("locks.redis",),
     "django": (),
 }
 

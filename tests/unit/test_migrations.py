@@ -14,7 +14,18 @@ from celery_jobsched.errors import SchemaMismatch
 from celery_jobsched.store import schema, tables
 from celery_jobsched.store.engine import make_engine
 
-NAMES = ("beats", "changes", "fires", "jobs", "meta", "version")
+NAMES = (
+    "admissions",
+    "beats",
+    "changes",
+    "fires",
+    "jobs",
+    "meta",
+    "reports",
+    "slot_keys",
+    "slots",
+    "version",
+)
 
 
 @pytest.fixture
