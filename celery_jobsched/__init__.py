@@ -17,12 +17,15 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .beat import Scheduler
+    from .current import CurrentFire, current_fire
     from .job import Job
     from .jobs import Jobs
+    from .triggers.custom import register_trigger
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CurrentFire",
     "EnvironmentMismatch",
     "InvalidJob",
     "InvalidSetting",
@@ -34,9 +37,18 @@ __all__ = [
     "NextFireTimeError",
     "Scheduler",
     "SchemaMismatch",
+    "current_fire",
+    "register_trigger",
 ]
 
-_ROOMS = {"Scheduler": "beat", "Job": "job", "Jobs": "jobs"}
+_ROOMS = {
+    "CurrentFire": "current",
+    "Job": "job",
+    "Jobs": "jobs",
+    "Scheduler": "beat",
+    "current_fire": "current",
+    "register_trigger": "triggers.custom",
+}
 
 
 def __getattr__(name: str) -> Any:

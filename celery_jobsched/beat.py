@@ -18,6 +18,7 @@ from celery.beat import Scheduler as CeleryScheduler
 from sqlalchemy.exc import DBAPIError
 
 from . import events
+from .claiming import Claiming
 from .declare import declared_jobs
 from .dispatch import Batch, Dispatcher
 from .errors import InvalidJob, JobschedError
@@ -25,10 +26,9 @@ from .interrupts import uninterrupted
 from .publish import Publisher, begin_transactions, noted
 from .runtime import Runtime
 from .settings import unknown_options
-from .store import claims, fires, pages, planning
+from .store import fires, planning
 from .store.engine import is_deadlock
 from .store.pages import Claimant, Claimed, Poll
-from .store.planned import EDITED
 from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,6 @@ class Scheduler(CeleryScheduler):
         self._failures = 0
         #: Where the past of the edits ends that are being planned.
         self._edits_since: datetime | None = None
-        #: Up to where what came due was claimed, or at least begun to be.
-        self._claimed_until = EDITED
         super().__init__(app, **kwargs)
         self.max_interval = self.runtime.settings.poll_interval
 
@@ -81,6 +79,7 @@ class Scheduler(CeleryScheduler):
             raise
         self._upkeep = Upkeep(self.runtime, self.id, declared)
         self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
+        self._claiming = Claiming(self.runtime, self._claimant)
         publisher = Publisher(self.app, settings, self.apply_entry, self.apply_async)
         self._dispatcher = Dispatcher(
             publisher, settings.claim_limit, lambda: self.producer, self._drop_connection
@@ -129,8 +128,7 @@ class Scheduler(CeleryScheduler):
         self._upkeep.prepare()
         self._dispatcher.mark(self.runtime.engine)
         moment = time.monotonic()
-        with self.runtime.reading() as conn:
-            look = pages.poll(conn)
+        look = self._claiming.look(moment)
         if self._upkeep.refused:
             self._upkeep.keep(look)
             return _REFUSED_PAUSE_S
@@ -159,20 +157,12 @@ class Scheduler(CeleryScheduler):
         if time.monotonic() - moment > _FRESH_S:
             return True
         with uninterrupted():
-            with self.runtime.engine.begin() as conn:
-                limit, since = self._dispatcher.limit, self._behind(look)
-                claimed = claims.claim_due(conn, look.now, limit, self._claimant, since)
-            self._claimed_until = look.now
+            claimed = self._claiming.claim(look, self._dispatcher.limit, moment)
             if claimed.deliveries:
                 batch = Batch(claimed.deliveries, look.now, moment)
                 self._dispatcher.deliver(self.runtime.engine, batch)
         _tell(claimed)
-        return claimed.rows > 0
-
-    def _behind(self, look: Poll) -> datetime:
-        """Where the newly due begin while older ones are left; else the beginning of time."""
-        is_behind = look.next_wake_at is not None and look.next_wake_at <= self._claimed_until
-        return self._claimed_until if is_behind else EDITED
+        return claimed.rows > 0 or self._claiming.has_more(moment)
 
     def _plan(self, look: Poll) -> bool:
         """Plan a page of edited rows; their past ends where the first of them was found."""
@@ -184,6 +174,8 @@ class Scheduler(CeleryScheduler):
             planned = planning.plan_edited(conn, look.now, since, _EDITED_AT_ONCE, self._claimant)
         if planned.rows < _EDITED_AT_ONCE:
             self._edits_since = None
+        if planned.left_from is not None:
+            self._claiming.rounds.go_back(planned.left_from)
         _tell(planned)
         return planned.rows > 0
 

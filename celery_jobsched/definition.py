@@ -13,10 +13,15 @@ from typing import Any
 from . import fields as read
 from .clock import zone
 from .errors import InvalidJob, shown
+from .triggers.calendar import names_in
 from .triggers.celery import to_text
 from .triggers.cron import parse_cron
+from .triggers.custom import parse_custom
 from .triggers.every import parse_at, parse_every
 from .triggers.once import parse_once
+
+#: The columns that hold calendars, and so may name others.
+CALENDARS = ("only_during", "not_during")
 
 #: Spellings of older schedulers, read as the columns they mean.
 SPELLINGS = {"func": "task", "concurrence_n": "max_concurrency", "schedule": "celery"}
@@ -47,14 +52,13 @@ _READERS: dict[str, read.Reader] = {
     "max_failures": read.later("reports of workers"),
     "on_success": read.later("reports of workers"),
     "on_failure": read.later("reports of workers"),
-    "only_during": read.later("calendars"),
-    "not_during": read.later("calendars"),
-    "on_excluded": read.later("calendars"),
+    "only_during": read.calendar,
+    "not_during": read.calendar,
+    "on_excluded": read.word("skip", "next", "previous"),
     "rrule": read.later("recurrence rules"),
-    "keyword": read.later("keywords"),
-    "custom": read.later("custom triggers"),
+    "keyword": read.keyword,
 }
-_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "celery"}
+_KNOWN = frozenset(_READERS) | {"every", "at", "cron", "once", "celery", "custom"}
 
 
 def by_column(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +89,11 @@ def named(definition: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def calendar_names(given: Mapping[str, Any]) -> frozenset[str]:
+    """The names of calendars that a definition, or a row, names; none where they can't be read."""
+    return frozenset(name for column in CALENDARS for name in _names_in(given.get(column)))
+
+
 def read_values(given: Mapping[str, Any], default_timezone: str) -> dict[str, Any]:
     """The canonical values of *given*, each read by itself.
 
@@ -101,14 +110,15 @@ def read_values(given: Mapping[str, Any], default_timezone: str) -> dict[str, An
         unit = parse_every(given["every"])[1] if "every" in given else "day"
         found["at"] = _at_text(given["at"], unit)
     if "cron" in given:
-        parse_cron(given["cron"])
-        found["cron"] = given["cron"].strip()
+        found["cron"] = parse_cron(given["cron"]).text
     if "once" in given:
         gap, fold = found.get("dst_gap", "run"), found.get("dst_fold", "first")
         instants = parse_once(given["once"], zone(here), gap, fold)
         found["once"] = ", ".join(instant.isoformat(" ") for instant in instants)
     if "celery" in given:
         found["celery"] = _celery_text(given["celery"])
+    if "custom" in given:
+        found["custom"] = " ".join(filter(None, parse_custom(given["custom"])))
     return found
 
 
@@ -124,6 +134,13 @@ def _at_text(value: Any, unit: str) -> str:
 
 def _celery_text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else to_text(value)
+
+
+def _names_in(text: Any) -> frozenset[str]:
+    try:
+        return frozenset() if text is None else names_in("", text)
+    except InvalidJob:
+        return frozenset()
 
 
 @lru_cache(maxsize=8192)

@@ -14,13 +14,28 @@ from typing import Any
 from celery.beat import ScheduleEntry
 from celery.schedules import BaseSchedule, crontab, schedule
 from celery.utils.nodenames import anon_nodename
+from kombu.utils.functional import maybe_list
 
-from .clock import zone
+from .clock import UTC, zone
+from .errors import InvalidJob
 from .fire import Fire
 from .job import Job
+from .placeholders import filled
+from .triggers.celery import parse_celery
+from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every
 
+#: A crontab counts from nothing.
+_NO_ANCHOR = datetime(1970, 1, 1, tzinfo=UTC)
 _REPR_LENGTH = 1024
+#: What Celery writes for a signature that names its task alone.
+_SIGNATURE: dict[str, Any] = {
+    "args": [],
+    "kwargs": {},
+    "options": {},
+    "subtask_type": None,
+    "immutable": False,
+}
 
 
 class ZonedCrontab(crontab):
@@ -45,16 +60,36 @@ class FireEntry(ScheduleEntry):
 
 
 def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> FireEntry:
-    """A fresh entry: monitors change its options' headers as they like."""
-    args = job.args if fire.args is None else fire.args
-    kwargs = job.kwargs if fire.kwargs is None else fire.kwargs
+    """A fresh entry: monitors change its options' headers as they like.
+
+    *declared*: the queue is known to the broker; *origin*: how Celery names the sender.
+    """
+    header = _header(fire, job)
+    values = {
+        "fire_at": header["fire_at"],
+        "fire_date": header["local"][:10],
+        "previous_fire_at": header["previous_fire_at"],
+        "job": job.name,
+    }
+    args = filled(job.args if fire.args is None else fire.args, values)
+    kwargs = filled(job.kwargs if fire.kwargs is None else fire.kwargs, values)
     entry = FireEntry(
         name=job.name,
         task=job.task,
         schedule=celery_schedule(job),
         args=tuple(args),
         kwargs=kwargs,
-        options=_options(fire, job, args, kwargs, declared, origin),
+        options={
+            **job.options,
+            **_links(job.options),
+            "headers": _headers(job, header),
+            "task_id": fire.id,
+            "retry": False,
+            "origin": origin,
+            "argsrepr": _repr(tuple(args)),
+            "kwargsrepr": _repr(kwargs),
+            **({"declare": []} if declared else {}),
+        },
         last_run_at=fire.fire_at,
         app=app,
     )
@@ -69,8 +104,18 @@ def this_process() -> str:
 
 def celery_schedule(job: Job) -> BaseSchedule | None:
     """Celery's own schedule that says just when *job* fires; None where none does."""
-    rest = (job.once, job.starts_at, job.ends_at, job.max_fires, job.jitter, job.dst_gap)
-    if any(value is not None for value in (*rest, job.dst_fold, job.month_end)):
+    rest: tuple[Any, ...] = (
+        job.once,
+        job.starts_at,
+        job.ends_at,
+        job.max_fires,
+        job.jitter,
+        job.dst_gap,
+    )
+    rest += (job.dst_fold, job.month_end, job.keyword, job.custom)
+    if any(value is not None for value in rest):
+        return None
+    if job.has_calendars:
         return None
     kinds = (job.every is not None, job.cron is not None, job.celery is not None)
     if sum(kinds) != 1:
@@ -83,25 +128,27 @@ def _schedule_of(
     every: str | None, at: str | None, cron: str | None, celery: str | None, zone_name: str
 ) -> BaseSchedule | None:
     if cron is not None:
-        return _crontab(cron, zone_name)
+        return _crontab(cron, zone_name) if _is_celerys(cron, zone_name) else None
     if celery is not None:
         kind, _, rest = celery.partition(" ")
         if kind == "crontab":
-            return _crontab(rest, zone_name, both_days=True)
+            return _crontab(rest, zone_name)
         return schedule(timedelta(seconds=float(rest.split()[0]))) if kind == "schedule" else None
     probe = Job(name="-", task="-", every=every, at=at, default_timezone=zone_name).trigger
     return _interval(probe) if isinstance(probe, Every) else None
 
 
-def _crontab(text: str, zone_name: str, both_days: bool = False) -> BaseSchedule | None:
-    words = text.split()
-    days_differ = len(words) == 5 and not both_days and "*" not in (words[2][0], words[4][0])
-    if len(words) != 5 or "?" in text or days_differ:
-        return None
+def _is_celerys(cron: str, zone_name: str) -> bool:
+    """Whether Celery reads an expression, and as the same fields: it takes friL for friday."""
     try:
-        return ZonedCrontab(zone(zone_name), *(word.lower() for word in words))
-    except (ValueError, LookupError):  # a form that is ours and not Celery's
-        return None
+        celerys = parse_celery(f"crontab {cron.lower()}", zone(zone_name), _NO_ANCHOR)
+    except InvalidJob:
+        return False
+    return isinstance(celerys, Cron) and celerys.fields == parse_cron(cron)
+
+
+def _crontab(text: str, zone_name: str) -> BaseSchedule:
+    return ZonedCrontab(zone(zone_name), *text.lower().split())
 
 
 def _interval(every: Every) -> BaseSchedule | None:
@@ -113,32 +160,37 @@ def _interval(every: Every) -> BaseSchedule | None:
     return schedule(every.interval) if elapses else None
 
 
-def _options(
-    fire: Fire, job: Job, args: Any, kwargs: Any, declared: bool, origin: str
-) -> dict[str, Any]:
-    options = dict(job.options)
-    options["headers"] = {
-        **(options.get("headers") or {}),
+def _header(fire: Fire, job: Job) -> dict[str, Any]:
+    """What a message says of its fire; ``current`` reads it in the worker."""
+    previous = None if job.lacks else job.previous_before(fire.fire_at)
+    return {
+        "job": job.name,
+        "fire_at": _iso(fire.fire_at),
+        "local": _iso(job.nominal(fire.fire_at)),
+        "previous_fire_at": previous and _iso(previous),
+        "origin": fire.origin.value,
+        "token": secrets.token_hex(8),
+        "n": fire.publishes,
+    }
+
+
+def _links(options: dict[str, Any]) -> dict[str, Any]:
+    """Links with all that a signature has: a worker fails after the task where some is missing."""
+    found = {name: options.get(name) for name in ("link", "link_error")}
+    return {
+        name: [{**_SIGNATURE, **each} for each in maybe_list(links)]
+        for name, links in found.items()
+        if links
+    }
+
+
+def _headers(job: Job, header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **(job.options.get("headers") or {}),
         "celery_beat_task": True,
         "periodic_task_name": job.name,
-        "jobsched": {
-            "job": job.name,
-            "fire_at": _iso(fire.fire_at),
-            "origin": fire.origin.value,
-            "token": secrets.token_hex(8),
-            "n": fire.publishes,
-        },
+        "jobsched": header,
     }
-    options |= {
-        "task_id": fire.id,
-        "retry": False,
-        "origin": origin,
-        "argsrepr": _repr(tuple(args)),
-        "kwargsrepr": _repr(kwargs),
-    }
-    if declared:
-        options["declare"] = []
-    return options
 
 
 def _iso(instant: datetime) -> str:

@@ -17,6 +17,7 @@ from kombu.utils import json
 
 from .clock import zone
 from .errors import InvalidJob
+from .triggers.calendar_text import read_calendar
 from .triggers.once import parse_once
 
 Reader = Callable[[str, Any], Any]
@@ -52,6 +53,14 @@ def long_text(field: str, value: Any) -> str:
     if not isinstance(value, str) or _UNWRITABLE.search(value):
         raise InvalidJob(field, value, "a text of whole characters, none of them NUL")
     return value
+
+
+def keyword(field: str, value: Any) -> str:
+    """A word or several; blanks around it would never be found by the text without them."""
+    found: str = text(255)(field, value)
+    if found != found.strip():
+        raise InvalidJob(field, value, "a text without blanks around it")
+    return found
 
 
 def word(*choices: str) -> Reader:
@@ -118,6 +127,12 @@ def timezone_name(field: str, value: Any) -> str:
     return str(name)
 
 
+def calendar(field: str, value: Any) -> str:
+    """A calendar's text, as it was written; what its names stand for is not asked."""
+    read_calendar(field, value)
+    return str(value).strip()
+
+
 def json_list(field: str, value: Any) -> list[Any]:
     """A list that JSON can carry."""
     found = _json(field, list(value) if isinstance(value, tuple | set | frozenset) else value)
@@ -163,7 +178,18 @@ def options(field: str, value: Any) -> dict[str, Any]:
         raise InvalidJob(field, value, "headers that are a JSON object")
     if celerys := _CELERYS_HEADERS & headers.keys():
         raise InvalidJob(field, value, f"no header {sorted(celerys)[0]} (it is Celery's own)")
+    for name in ("link", "link_error"):
+        if not all(_names_task(each) for each in _listed(found.get(name))):
+            raise InvalidJob(field, value, f'{name} as {{"task": "proj.task"}}, or a list of such')
     return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _names_task(signature: Any) -> bool:
+    return isinstance(signature, dict) and isinstance(signature.get("task"), str | dict)
 
 
 def later(what: str) -> Reader:

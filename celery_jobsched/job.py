@@ -13,14 +13,18 @@ from functools import cached_property
 from typing import Any
 
 from . import fields as read
-from .clock import TICK, UTC, zone
-from .definition import named, read_values
+from .clock import TICK, UTC, nominal_times, to_local, zone
+from .definition import calendar_names, named, read_values
 from .errors import InvalidJob, shown
-from .triggers import AnyOf, Trigger
+from .triggers import AnyOf, Trigger, local_times_of
+from .triggers.calendar import parse_limits
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
+from .triggers.custom import is_registered, make_custom, parse_custom
+from .triggers.during import Allowed, During, Within
 from .triggers.every import Every, parse_at, parse_every
 from .triggers.once import Once, parse_once
+from .words import describe
 
 #: The columns that say when; a job needs one of them.
 TRIGGERS = ("every", "cron", "once", "rrule", "celery", "keyword", "custom")
@@ -47,9 +51,14 @@ class Job:
     cron: str | None = None
     once: str | None = None
     celery: str | None = None
+    keyword: str | None = None
+    custom: str | None = None
     timezone: str | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    only_during: str | None = None
+    not_during: str | None = None
+    on_excluded: str | None = None
     max_fires: int | None = None
     jitter: float | None = None
     overlap: str | None = None
@@ -72,12 +81,21 @@ class Job:
     paused_until: datetime | None = field(default=None, compare=False)
     #: The zone of a job that names none: the application's.
     default_timezone: str = field(default="UTC", compare=False)
+    #: What the names of calendars stand for; None while that is not known.
+    calendars: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_dict(
-        cls, name: str, definition: Mapping[str, Any], default_timezone: str = "UTC"
+        cls,
+        name: str,
+        definition: Mapping[str, Any],
+        default_timezone: str = "UTC",
+        calendars: Mapping[str, str] | None = None,
     ) -> Job:
         """Read a definition: the table's columns as keys, Python's or the table's values.
+
+        *calendars* are those that it may name, by name; where none are given, what it names is
+        asked for only when it is asked when it fires.
 
         Raises:
             InvalidJob: names the job, the field, what was expected and what came.
@@ -87,9 +105,8 @@ class Job:
         try:
             read.text(255)("name", name)
             given = named(definition)
-            made = cls(
-                name=name, default_timezone=default_timezone, **read_values(given, default_timezone)
-            )
+            values = read_values(given, default_timezone)
+            made = cls(name=name, default_timezone=default_timezone, calendars=calendars, **values)
             made.check()
         except InvalidJob as error:
             raise error.of(name) from None
@@ -113,12 +130,31 @@ class Job:
             raise InvalidJob("at", self.at, "nothing without every, which it refines")
         if self.starts_at and self.ends_at and self.ends_at < self.starts_at:
             raise InvalidJob("ends_at", self.ends_at.isoformat(), f"not before {self.starts_at}")
-        _ = self.trigger  # refuses what it cannot be made of
+        if self.lacks is not None:
+            return
+        _ = self.times_from(_FIXED_ANCHOR)  # refuses what it cannot be made of
+        if self.calendars is not None or not calendar_names(vars(self)):
+            self._require_allowed_times()
 
     @property
     def zone_name(self) -> str:
         """The zone that the job's local times are in."""
         return self.timezone or self.default_timezone
+
+    @property
+    def has_calendars(self) -> bool:
+        """Whether calendars say when it may fire."""
+        return self.only_during is not None or self.not_during is not None
+
+    @property
+    def lacks(self) -> str | None:
+        """What this process lacks to tell when the job fires, in words; None when nothing.
+
+        That is no error of the job: another process may have it.
+        """
+        if self.custom is None or is_registered(name := parse_custom(self.custom)[0]):
+            return None
+        return f"no trigger {name} is registered"
 
     @property
     def first_past(self) -> datetime | None:
@@ -132,6 +168,15 @@ class Job:
 
     def trigger_from(self, made_at: datetime) -> Trigger:
         """When it would fire, had it been made at *made_at*."""
+        found = self.times_from(made_at)
+        if not self.has_calendars:
+            return found
+        times = parse_limits(self.only_during, self.not_during, self.calendars or {})
+        within = Within(found, self.starts_at, self.ends_at)
+        return During(within, Allowed(times, zone(self.zone_name)), self.on_excluded or "skip")
+
+    def times_from(self, made_at: datetime) -> Trigger:
+        """When it would fire, were there no calendars, had it been made at *made_at*."""
         anchor = self.starts_at or made_at.replace(microsecond=0)
         found = list(self._triggers(anchor))
         return found[0] if len(found) == 1 else AnyOf(tuple(found))
@@ -159,6 +204,20 @@ class Job:
             instant = self._previous(trigger, instant)
         return found
 
+    def nominal(self, fire_at: datetime) -> datetime:
+        """The local time (naive) that a fire at *fire_at* stands for: 02:30 of a night without.
+
+        Of several the first; what the clocks show where no trigger tells another.
+        """
+        series = () if self.lacks else local_times_of(self.trigger)
+        found = (next(nominal_times(fire_at, each), None) for each in series)
+        times = [each for each in found if each is not None]
+        return min(times, default=to_local(fire_at, zone(self.zone_name)))
+
+    def describe(self) -> str:
+        """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""
+        return describe(self)
+
     def next_after(self, instant: datetime) -> datetime | None:
         """The next instant strictly after *instant* and within the job's bounds."""
         return self._next(self.trigger, instant)
@@ -179,6 +238,18 @@ class Job:
         found = trigger.previous_before(instant)
         return None if found is None or (self.starts_at and found < self.starts_at) else found
 
+    def _require_allowed_times(self) -> None:
+        """Refuse calendars that nothing fires in, where that is known before the job is made."""
+        trigger, anchor = self.trigger, self.starts_at or self.first_past
+        if anchor is None and trigger != self.trigger_from(_FIXED_ANCHOR + _FIRST_YEARS):
+            return  # it counts from when the job is made
+        if isinstance(trigger, During) and trigger.is_barren((anchor or _FIXED_ANCHOR) - TICK):
+            if self.only_during is None:
+                raise InvalidJob("not_during", self.not_during, "to leave times of the job's fires")
+            raise InvalidJob(
+                "only_during", self.only_during, "some of the times of the job's fires"
+            )
+
     def _triggers(self, anchor: datetime) -> Any:
         here = zone(self.zone_name)
         gap, fold = self.dst_gap or "run", self.dst_fold or "first"
@@ -191,7 +262,9 @@ class Job:
         if self.once is not None:
             yield Once(parse_once(self.once, here))
         if self.celery is not None:
-            yield parse_celery(self.celery, here, anchor)
+            yield parse_celery(self.celery, here, anchor, gap, fold)
+        if self.custom is not None:
+            yield make_custom(self.custom, here, anchor)
 
 
 #: The fields that a definition may set, in the order of the table.

@@ -6,12 +6,14 @@ Each call is one transaction; a running beat sees its effect with the next poll.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from . import fields as read
 from .definition import by_column
 from .job import Job
-from .runtime import Runtime
-from .store import jobs, schema
+from .runtime import Runtime, now
+from .store import jobs, keywords, schema
 
 _SOURCE = "api"
 
@@ -74,6 +76,51 @@ class Jobs:
         """
         with self.runtime.reading() as conn:
             return jobs.find(conn, name, self.runtime.zone_name)
+
+    def upcoming(self, name: str, count: int = 10, after: datetime | None = None) -> list[datetime]:
+        """The next *count* instants of a job strictly after *after* (now), in UTC, oldest first.
+
+        By its schedule and bounds; that it is disabled or has no fires left is not asked.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: its row cannot be read.
+        """
+        return self.get(name).upcoming(after or now(), count)
+
+    def previous(
+        self, name: str, count: int = 10, before: datetime | None = None
+    ) -> list[datetime]:
+        """The last *count* instants of a job strictly before *before* (now), newest first.
+
+        What its schedule says, whatever became of it.
+
+        Raises:
+            JobNotFound: there is no job of that name.
+            InvalidJob: its row cannot be read.
+        """
+        return self.get(name).previous(before or now(), count)
+
+    def fire(
+        self,
+        keyword: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """Fire each enabled job of *keyword* once, now; the ids of the fires: their tasks' ids.
+
+        *args* and *kwargs* are these fires' own, None for the jobs'. Empty when there is no such
+        job. Beats deliver what is written; none has to live just now.
+
+        Raises:
+            InvalidJob: names the argument that cannot be used.
+        """
+        read.keyword("keyword", keyword)
+        own_args = None if args is None else read.json_list("args", args)
+        own_kwargs = None if kwargs is None else read.json_object("kwargs", kwargs)
+        with self.runtime.engine.begin() as conn:
+            call = keywords.new_call(conn, keyword, own_args, own_kwargs)
+            return keywords.fire_jobs(conn, call, self.runtime.zone_name)
 
     def timetable(self, limit: int = 50) -> Sequence[Mapping[Any, Any]]:
         """What, next and last fire of *limit* jobs, those that fire soonest first."""

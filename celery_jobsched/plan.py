@@ -45,7 +45,10 @@ class Missed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job owes, oldest first, and its next instant; None when it has none left."""
+    """What a job owes, oldest first, and its next instant; None when it has none left.
+
+    ``due_at`` without an instant: this process cannot tell. One that can finds out from there on.
+    """
 
     fires: tuple[Owed, ...] = ()
     missed: Missed | None = None
@@ -74,14 +77,18 @@ def decide(job: Job, now: datetime, catchup_limit: int = 100) -> Plan:
 
 def plan_from(job: Job, since: datetime) -> Plan:
     """Where *job* stands after an edit whose past ends at *since*: nothing fires for before."""
-    if not job.enabled or _is_spent(job):
+    if not job.enabled or is_spent(job):
         return Plan()
     start = max(since, job.last_fire_at) if job.last_fire_at else since
+    if job.lacks:
+        return Plan(due_at=start + TICK)
     return _until(job, job.next_after(start))
 
 
 def plan_kept(job: Job) -> Plan:
     """Where *job* stands after an edit that left alone what says when: as before it."""
+    if job.lacks:
+        return Plan(next_fire_at=job.next_fire_at, due_at=job.next_fire_at)
     return _until(job, job.next_fire_at)
 
 
@@ -91,6 +98,25 @@ def plan_new(job: Job) -> Plan:
     if made_at is None:
         raise ValueError("expected a job with created_at, got one without")
     return plan_from(job, made_at - TICK)
+
+
+def decided(job: Job, due_at: datetime) -> Job:
+    """*job*, due at that instant, with its next one where a process that lacks it planned it."""
+    if job.next_fire_at is not None or job.custom is None or not job.enabled:
+        return job
+    return replace(job, next_fire_at=job.next_after(due_at - TICK))
+
+
+def heeds_keyword(job: Job, now: datetime) -> bool:
+    """Whether its keyword fires *job* at *now*."""
+    has_begun = job.starts_at is None or job.starts_at <= now
+    return job.enabled and has_begun and awaits_keyword(job, now)
+
+
+def awaits_keyword(job: Job, now: datetime) -> bool:
+    """Whether its keyword may still fire *job* at *now* or later: then it has not ended."""
+    is_over = job.ends_at is not None and job.ends_at < now
+    return job.keyword is not None and not is_over and not is_spent(job)
 
 
 def grace(job: Job, fire_at: datetime) -> timedelta:
@@ -119,7 +145,8 @@ def due_at(job: Job, fire_at: datetime) -> datetime:
     return fire_at + room * (int.from_bytes(digest, "big") / 2**64)
 
 
-def _is_spent(job: Job) -> bool:
+def is_spent(job: Job) -> bool:
+    """Whether *job* has fired as often as it may."""
     return job.max_fires is not None and job.fire_count >= job.max_fires
 
 
@@ -135,10 +162,13 @@ def _owed(job: Job, fire_at: datetime, origin: Origin) -> Owed:
 
 def _first_owed(job: Job) -> datetime | None:
     """The oldest instant not yet taken; dedupe does not depend on any history."""
-    if not job.enabled or _is_spent(job) or job.next_fire_at is None:
+    if not job.enabled or is_spent(job) or job.next_fire_at is None:
         return None
     if job.last_fire_at is not None and job.next_fire_at <= job.last_fire_at:
         return job.next_after(job.last_fire_at)
+    if job.has_calendars:
+        # What a calendar excludes that was edited since is no longer owed.
+        return job.next_after(job.next_fire_at - TICK)
     return job.next_fire_at
 
 
@@ -147,8 +177,8 @@ def _newest_missed(job: Job, first: datetime, limit: datetime) -> datetime | Non
     if due_at(job, first) >= limit:
         return None
     found = job.previous_before(limit)
-    while found is not None and found > first and due_at(job, found) >= limit:
-        found = job.previous_before(found)
+    if found is not None and found > first and due_at(job, found) >= limit:
+        found = job.previous_before(found)  # jitter stays below the interval: one step is enough
     return first if found is None else max(found, first)
 
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-_UNAVAILABLE = 69
+from .failures import failing_in_words
+from .next import next_fires
+
+_LATE = timedelta(seconds=10)
 
 
 @click.group(invoke_without_command=True)
@@ -21,6 +24,9 @@ def jobs(ctx: click.Context, /, **options: Any) -> None:
     """Look at the jobs of celery_jobsched."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_jobs)
+
+
+jobs.add_command(next_fires)
 
 
 @jobs.command("list")
@@ -43,17 +49,11 @@ def list_jobs(
 
 
 def _timetable(app: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
-    from sqlalchemy.exc import DBAPIError
+    with failing_in_words():
+        from ..jobs import Jobs
 
-    from ..errors import JobschedError
-    from ..jobs import Jobs
-
-    try:
         found = Jobs(app)
         return [_shown(row) for row in found.timetable(limit)], len(found)
-    except (DBAPIError, JobschedError) as error:
-        click.echo(f"{getattr(error, 'orig', error)}", err=True)
-        raise click.exceptions.Exit(_UNAVAILABLE) from error
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -73,15 +73,26 @@ def _state(row: Mapping[Any, Any]) -> str:
         return "error"
     if not row["enabled"]:
         return "paused"
+    if not row["planned"]:
+        return "new" if row["next_fire_at"] is None else "ok"
+    if _is_late(row["due_at"], row["now"]):
+        return "late"
     if row["next_fire_at"] is None:
-        return "done" if row["planned"] else "new"
+        return "waiting" if row["keyword"] and not row["is_over"] else "done"
     return "ok"
 
 
+def _is_late(due_at: Any, now: datetime) -> bool:
+    """Whether what is due lies about: no beat is there that could take it and would."""
+    return isinstance(due_at, datetime) and due_at < now - _LATE
+
+
 def _schedule(row: Mapping[Any, Any]) -> str:
-    said = [row[name] for name in ("cron", "once", "celery") if row[name]]
+    said = [row[name] for name in ("cron", "once", "celery", "custom") if row[name]]
     if row["every"]:
         said.insert(0, f"every {row['every']}" + (f" at {row['at']}" if row["at"] else ""))
+    if row["keyword"]:
+        said.append(f"keyword {row['keyword']}")
     return "; ".join(said) + (f", {row['timezone']}" if row["timezone"] else "")
 
 

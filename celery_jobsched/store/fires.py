@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from ..errors import InvalidJob, printable, shown
+from ..fields import to_json
 from ..fire import Fire, FireState, Origin, clock_key, new_id, oldest_id
 from ..job import Job
 from ..plan import Missed, Owed
@@ -58,30 +59,21 @@ def insert_pending(conn: Connection, new: Sequence[Fire], beat: str, now: dateti
 
     One that exists already is left as it is and does not spoil the others.
     """
-    ready_at = now + OWNED_FOR
-    rows = [_pending_row(fire, beat, ready_at) for fire in new]
-    try:
-        with conn.begin_nested():
-            insert_rows(conn, fires, rows)
-    except IntegrityError:
-        known = _known_keys(conn, new)
-        rows = [row for row in rows if (row["job_id"], row["key"]) not in known]
-        insert_rows(conn, fires, rows)
-    return {row["id"] for row in rows}
+    return _insert_new(conn, [_pending_row(fire, beat, now + OWNED_FOR) for fire in new])
+
+
+def insert_ready(conn: Connection, new: Sequence[Fire], now: datetime) -> set[str]:
+    """Write fires that any beat may deliver from *now* on; else as :func:`insert_pending`."""
+    own = [{"args": _json(fire.args), "kwargs": _json(fire.kwargs)} for fire in new]
+    rows = [_pending_row(fire, None, now) | more for fire, more in zip(new, own, strict=True)]
+    return _insert_new(conn, rows)
 
 
 def insert_missed(
     conn: Connection, found: Sequence[tuple[Job, Missed]], beat: str, now: datetime
 ) -> None:
     """Write what was missed: one row for each run of instants, with the reason and a count."""
-    rows = [_missed_row(job, missed, beat, now) for job, missed in found]
-    try:
-        with conn.begin_nested():
-            insert_rows(conn, fires, rows)
-    except IntegrityError:
-        keys = {(row["job_id"], row["key"]) for row in rows}
-        known = _existing(conn, keys)
-        insert_rows(conn, fires, [r for r in rows if (r["job_id"], r["key"]) not in known])
+    _insert_new(conn, [_missed_row(job, missed, beat, now) for job, missed in found])
 
 
 def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> list[Delivery]:
@@ -162,6 +154,22 @@ def prune_changes(conn: Connection, before: datetime, limit: int) -> None:
     conn.execute(sa.delete(changes).where(old))
 
 
+def _insert_new(conn: Connection, rows: list[dict[str, Any]]) -> set[str]:
+    """Insert those that are not there by their key; the ids of these."""
+    try:
+        with conn.begin_nested():
+            insert_rows(conn, fires, rows)
+    except IntegrityError:
+        known = _existing(conn, {(row["job_id"], row["key"]) for row in rows})
+        rows = [row for row in rows if (row["job_id"], row["key"]) not in known]
+        insert_rows(conn, fires, rows)
+    return {row["id"] for row in rows}
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else to_json(value)
+
+
 def _move(conn: Connection, ids: Sequence[str], state: FireState, **values: Any) -> None:
     if ids:
         mine = sa.and_(fires.c.id.in_(ids), fires.c.state == FireState.PENDING.value)
@@ -169,7 +177,7 @@ def _move(conn: Connection, ids: Sequence[str], state: FireState, **values: Any)
         conn.execute(moved.values(state=state.value, ready_at=None, **values))
 
 
-def _pending_row(fire: Fire, beat: str, ready_at: datetime) -> dict[str, Any]:
+def _pending_row(fire: Fire, beat: str | None, ready_at: datetime) -> dict[str, Any]:
     return {
         "id": fire.id,
         "job_id": fire.job_id,
@@ -201,10 +209,6 @@ def _missed_row(job: Job, missed: Missed, beat: str, now: datetime) -> dict[str,
         "beat": beat,
         "finished_at": now,
     }
-
-
-def _known_keys(conn: Connection, new: Sequence[Fire]) -> set[tuple[int, str]]:
-    return _existing(conn, {(fire.job_id, fire.key) for fire in new})
 
 
 def _existing(conn: Connection, keys: set[tuple[int, str]]) -> set[tuple[int, str]]:

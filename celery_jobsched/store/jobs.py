@@ -32,6 +32,9 @@ WOKEN = ""
 
 _RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
 
+#: What says when, as a timetable shows it.
+WHEN = ("every", "at", "cron", "once", "celery", "custom", "keyword", "timezone")
+
 #: What a definition may set in a row, columns whose rooms are not built yet among them.
 COLUMNS = tuple(dict.fromkeys((*DEFINITION, *_RULES)))
 _JSON = ("args", "kwargs", "options", "labels")
@@ -43,6 +46,7 @@ _STATE = (
     "version",
     "created_at",
     "next_fire_at",
+    "due_at",
     "last_fire_at",
     "fire_count",
     "paused_until",
@@ -91,9 +95,12 @@ def read_row(row: RowMapping, zone_name: str) -> Job:
         raise error.of(str(row["name"])) from None
 
 
-def by_id(conn: Connection, ids: Iterable[int], zone_name: str) -> dict[int, Job | InvalidJob]:
-    """The jobs of *ids* as they are now; for a row that cannot be read, why."""
-    rows = conn.execute(sa.select(*ROW).where(jobs.c.id.in_(set(ids)))).mappings()
+def by_id(
+    conn: Connection, ids: Iterable[int], zone_name: str, for_update: bool = False
+) -> dict[int, Job | InvalidJob]:
+    """The jobs of *ids* as they are now, by id; for a row that cannot be read, why."""
+    query = sa.select(*ROW).where(jobs.c.id.in_(set(ids))).order_by(jobs.c.id)
+    rows = conn.execute(query.with_for_update() if for_update else query).mappings()
     return {row["id"]: _read_or_error(row, zone_name) for row in rows}
 
 
@@ -190,12 +197,17 @@ def timetable(conn: Connection, limit: int) -> Sequence[RowMapping]:
         sa.select(
             jobs.c.name,
             jobs.c.task,
-            *(jobs.c[name] for name in ("every", "at", "cron", "once", "celery", "timezone")),
+            *(jobs.c[name] for name in WHEN),
             jobs.c.enabled,
             jobs.c.error,
             jobs.c.planned,
             jobs.c.next_fire_at,
+            jobs.c.due_at,
             jobs.c.last_fire_at,
+            database_now().label("now"),
+            sa.or_(jobs.c.fire_count >= jobs.c.max_fires, jobs.c.ends_at < database_now()).label(
+                "is_over"
+            ),
         )
         .order_by(jobs.c.next_fire_at.is_(None), jobs.c.next_fire_at, jobs.c.name)
         .limit(limit)

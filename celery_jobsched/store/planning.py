@@ -37,7 +37,7 @@ def plan_edited(
     Fires nothing: what came due meanwhile is claimed by the next poll.
     """
     rows = locked(conn, jobs.c.wake_at == EDITED, limit)
-    broken: list[InvalidJob] = []
+    planned = Claimed(rows=len(rows))
     updates, edits, refused = [], [], []
     for row in rows:
         try:
@@ -52,8 +52,9 @@ def plan_edited(
                 conn.execute(ended.values(paused_until=None))
                 continue
             updates.append(replanned)
+            planned.leave(replanned["due_at"], now)
         except InvalidJob as error:
-            broken.append(error.of(row["name"]))
+            planned.broken.append(error.of(row["name"]))
             refused.append(row["id"])
             updates.append(in_error(row, error))
         if row["planned"]:
@@ -62,7 +63,7 @@ def plan_edited(
         raise LostClaim("an edited row changed while it was planned")
     note_whole(conn, refused)
     insert_rows(conn, changes, edits)
-    return Claimed(broken=broken, rows=len(rows))
+    return planned
 
 
 def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
@@ -73,6 +74,8 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
     if row["planned"] == WOKEN and job.next_fire_at:
         # Nobody edited it: what came due since it was woken is owed all the same.
         since = min(since, job.next_fire_at - TICK)
+    if _is_undecided(row, job) and _keeps_schedule(row):
+        since = min(since, row["due_at"] - TICK)
     if _is_just_written(row, job):
         since -= _JUST_NOW
     return plan_from(job, since)
@@ -80,10 +83,15 @@ def _plan_of(row: RowMapping, job: Job, since: datetime) -> Plan:
 
 def _is_just_written(row: RowMapping, job: Job) -> bool:
     """Whether the edit wrote instants: `UPDATE … SET once = now()` means now, not the past."""
-    repeats = job.every or job.cron or job.celery
+    repeats = job.every or job.cron or job.celery or job.custom
     planned, written = row["planned"], f"once={row['once']}\n"
     is_known = not isinstance(planned, str) or planned == WOKEN or written in planned
     return bool(job.once and not repeats and not is_known)
+
+
+def _is_undecided(row: RowMapping, job: Job) -> bool:
+    """Whether the row was planned where its trigger is not known, and nobody decided on it yet."""
+    return bool(job.enabled and job.custom and not job.next_fire_at and row["due_at"])
 
 
 def _keeps_schedule(row: RowMapping) -> bool:

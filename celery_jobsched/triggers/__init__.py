@@ -6,15 +6,23 @@ clock. Each kind has a room of its own beside this file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["AnyOf", "Trigger"]
+from celery_jobsched.clock import LocalTimes
+
+__all__ = ["AnyOf", "Trigger", "local_times_of"]
 
 
 class Trigger(Protocol):
-    """Instants, in order; every one given and returned is aware, every one returned is UTC."""
+    """Instants, in order; every one given and returned is aware, every one returned is UTC.
+
+    A trigger whose instants come from local times says so by a property ``local_times``, which is
+    a ``LocalTimes``, or None where this one has none. One that is made of others lists them as
+    ``triggers``.
+    """
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first occurrence strictly later than *instant*; None when there is none."""
@@ -38,3 +46,11 @@ class AnyOf:
         """The last occurrence of any of them strictly earlier than *instant*."""
         found = (trigger.previous_before(instant) for trigger in self.triggers)
         return max((each for each in found if each is not None), default=None)
+
+
+def local_times_of(trigger: Any) -> Iterator[LocalTimes]:
+    """The series of local times that *trigger* fires by, of several triggers all of them."""
+    for each in getattr(trigger, "triggers", ()):
+        yield from local_times_of(each)
+    if times := getattr(trigger, "local_times", None):
+        yield times

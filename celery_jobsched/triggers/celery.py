@@ -18,7 +18,7 @@ from typing import Any
 from celery_jobsched import clock
 from celery_jobsched.errors import InvalidJob
 from celery_jobsched.triggers import Trigger
-from celery_jobsched.triggers.cron import Cron, CronFields, mask_of
+from celery_jobsched.triggers.cron import Cron, CronFields, DaySet, MonthDays, mask_of
 from celery_jobsched.triggers.every import Every, parse_every
 
 __all__ = ["Solar", "parse_celery", "to_text"]
@@ -68,7 +68,9 @@ def to_text(schedule: Any) -> str:
     raise InvalidJob("schedule", schedule, _KINDS)
 
 
-def parse_celery(value: Any, zone: tzinfo, anchor: datetime) -> Trigger:
+def parse_celery(
+    value: Any, zone: tzinfo, anchor: datetime, gap: str = "run", fold: str = "first"
+) -> Trigger:
     """Read what ``to_text`` wrote.
 
     An interval fires first one interval after *anchor*: for Celery a fresh entry has just run. A
@@ -84,7 +86,7 @@ def parse_celery(value: Any, zone: tzinfo, anchor: datetime) -> Trigger:
     if kind == "schedule" and words[1:] in ([], ["relative"]):
         return _interval(value, words, zone, anchor)
     if kind == "crontab" and len(words) == len(_CRONTAB):
-        return Cron(_crontab(value), zone)
+        return Cron(_crontab(value), zone, gap, fold)
     if kind == "solar" and len(words) == 3:
         return _solar(value, words)
     raise InvalidJob("celery", value, _EXPECTED)
@@ -216,9 +218,12 @@ def _crontab(value: str) -> CronFields:
     if 0 in masks:
         raise InvalidJob("celery", value, "crontab with a value in each field")
     minutes, hours, days, months, weekdays = masks
+    both_days = MonthDays(DaySet(numbers=days), DaySet(weekdays=weekdays))
     wildcard = "*" in (words[0][0], words[1][0])
-    fields = CronFields(minutes, hours, days, months, weekdays, wildcard=wildcard)
-    return fields.coming("celery", value)
+    fields = CronFields(minutes, hours, both_days, months, wildcard=wildcard)
+    if not fields.comes:
+        raise InvalidJob("celery", value, "a date that comes: these months have no such day")
+    return fields
 
 
 def _solar(value: str, words: list[str]) -> Solar:

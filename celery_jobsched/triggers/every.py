@@ -99,6 +99,13 @@ class Every:
             return found
         return self.anchor.astimezone(clock.UTC) if self.at is None else None
 
+    @property
+    def local_times(self) -> clock.LocalTimes | None:
+        """The local times of days and longer units; what elapses has none."""
+        if self.unit in _ELAPSED:
+            return None
+        return clock.LocalTimes(self.zone, self._later, self.dst_gap, self.dst_fold)
+
     def count_between(self, after: datetime, until: datetime) -> int | None:
         """How many occurrences lie in (after, until]; None where only walking could tell."""
         if self.unit not in _ELAPSED or self.at is not None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
 from celery.signals import beat_init, worker_ready
+
+from celery_jobsched import current_fire
 
 app = Celery("proj")
 app.config_from_object(json.loads(os.environ["JOBSCHED_TEST_CONF"]))
@@ -39,8 +42,17 @@ def fail(self: Task, *args: Any, **kwargs: Any) -> None:
     raise RuntimeError("proj.fail was asked to fail")
 
 
+@app.task(bind=True, name="proj.ask", max_retries=1)
+def ask(self: Task, *args: Any, **kwargs: Any) -> None:
+    """Write which fire this is, have another task do so, and do it all once more in a retry."""
+    write_run(self, args, kwargs)
+    note.delay("sent by a task")
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+
+
 def write_run(task: Task, args: Any, kwargs: Any) -> None:
-    sent = fire_header(task)
+    sent, current = fire_header(task), current_fire()
     run = {
         "job": sent.get("job"),
         "fire_at": sent.get("fire_at"),
@@ -51,8 +63,9 @@ def write_run(task: Task, args: Any, kwargs: Any) -> None:
         "at": time.time(),
         "pid": os.getpid(),
         "task": task.name,
+        "current": current and asdict(current),
     }
-    line = json.dumps(run).encode() + b"\n"
+    line = json.dumps(run, default=str).encode() + b"\n"
     file = os.open(os.environ["JOBSCHED_TEST_RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, line)

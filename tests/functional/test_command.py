@@ -18,6 +18,7 @@ from tests.records import Records, settle, ticking
 from tests.services import DATABASES, fresh_database
 from tests.stacks import Stack
 
+UTC = timezone.utc
 HOUR = timedelta(hours=1)
 STATES = {
     "b yearly": "ok",
@@ -26,6 +27,9 @@ STATES = {
     "of long ago": "done",
     "paused": "paused",
     "unplanned": "new",
+    "of a keyword": "waiting",
+    "of a keyword of long ago": "done",
+    "of an unknown trigger": "late",
 }
 NOWHERE = {
     "sqlite": "sqlite:////no/such/folder/jobs.db",
@@ -73,11 +77,15 @@ def fill(stack: Stack, records: Records) -> None:
     with ticking(stack) as scheduler:
         settle(scheduler)
         records.add("a hourly", every="1 hour", at=":30", timezone="Europe/Paris")
-        records.edit("a hourly", created_at=datetime.now(timezone.utc) - HOUR, misfire="once")
+        records.edit("a hourly", created_at=datetime.now(UTC) - HOUR, misfire="once")
         records.add("b yearly", cron="0 5 1 1 *")
         records.add("broken", task="proj.fail", cron="0 25 * * *")
         records.add("of long ago", once="2001-01-01T00:00:00Z")
         records.add("paused", every="1 minute", enabled=False)
+        records.add("of a keyword", keyword="stock arrived")
+        long_ago, hour_ago = datetime(2001, 1, 1, tzinfo=UTC), datetime.now(UTC) - HOUR
+        records.add("of a keyword of long ago", keyword="k", ends_at=long_ago)
+        records.add("of an unknown trigger", custom="unknown 5", keyword="k", created_at=hour_ago)
         settle(scheduler)
         records.add("unplanned", celery="schedule 30")
 
@@ -101,6 +109,13 @@ def test_the_table_has_a_line_a_job_with_its_state_and_times(shown: Shown) -> No
     assert hourly == ["ok", "a hourly", "every 1 hour at :30, Europe/Paris", *times, "proj.note"]
 
 
+def test_a_keyword_and_a_trigger_of_the_applications_stand_in_the_schedule(shown: Shown) -> None:
+    schedules = {row["name"]: row["schedule"] for row in json.loads(shown.as_json.stdout)}
+
+    assert schedules["of a keyword"] == "keyword stock arrived"
+    assert schedules["of an unknown trigger"] == "unknown 5; keyword k"
+
+
 def test_what_is_wrong_stands_below_the_table_in_words(shown: Shown) -> None:
     last = shown.table.stdout.splitlines()[-1]
 
@@ -114,7 +129,7 @@ def test_as_json_it_is_one_array_with_the_soonest_first(shown: Shown) -> None:
     by_name = {row["name"]: row for row in listed}
     waiting = [row["next"] for row in listed if row["next"]]
     assert waiting == sorted(waiting)
-    assert [row["next"] for row in listed[len(waiting) :]] == [None] * 4
+    assert [row["next"] for row in listed[len(waiting) :]] == [None] * 7
     assert {name: by_name[name]["state"] for name in STATES} == STATES
     assert by_name["broken"] == {
         "name": "broken",
@@ -131,7 +146,7 @@ def test_a_limit_shows_so_many_and_says_how_many_there_are(shown: Shown) -> None
     done = shown.limited
 
     assert len(done.stdout.splitlines()) == 1 + 2
-    assert done.stderr == "2 of 7 jobs shown\n"
+    assert done.stderr == "2 of 10 jobs shown\n"
     assert done.returncode == 0
 
 

@@ -227,6 +227,18 @@ def test_making_it_opens_nothing() -> None:
     assert jobs.runtime.urls["database"].startswith("sqlite:")
 
 
+def test_the_instants_of_a_job_are_told_in_both_directions(jobs: Jobs) -> None:
+    jobs.add("daily", task="proj.note", cron="0 9 * * *", timezone="Europe/Berlin")
+    noon = datetime(2030, 1, 15, 12, tzinfo=UTC)
+
+    assert jobs.upcoming("daily", 2, noon) == [noon.replace(day=day, hour=8) for day in (16, 17)]
+    assert jobs.previous("daily", 2, noon) == [noon.replace(day=day, hour=8) for day in (15, 14)]
+    now = datetime.now(UTC)
+    assert jobs.previous("daily")[0] <= now < jobs.upcoming("daily")[0]
+    with pytest.raises(JobNotFound):
+        jobs.upcoming("daly")
+
+
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_running_beat_fires_an_added_job_within_two_seconds(
     database: str, tmp_path: Path

@@ -109,6 +109,7 @@ def test_sentry_checks_in_each_fire_whose_schedule_it_can_watch(
         "seconds": {"every": "10 seconds"},
         "both": {"cron": "0 * * * *", "every": "1 day"},
         "either day": {"cron": "0 0 1 * mon"},
+        "last friday": {"cron": "0 0 * * friL"},
     }
 
     with planned(stack, records, **watched, **unwatched) as scheduler:

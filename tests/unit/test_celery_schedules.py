@@ -116,6 +116,14 @@ def test_all_fields_of_a_crontab_must_match():
     assert friday_13.next_after(ANCHOR) == utc(2026, 2, 13)
 
 
+def test_a_crontab_takes_the_jobs_own_dst_rules():
+    skipping = parse_celery("crontab 30 2 * * *", BERLIN, ANCHOR, gap="skip")
+    both = parse_celery("crontab 30 2 * * *", BERLIN, ANCHOR, fold="both")
+
+    assert skipping.next_after(utc(2026, 3, 28, 12)) == utc(2026, 3, 30, 0, 30)
+    assert both.next_after(utc(2026, 10, 25, 0, 30)) == utc(2026, 10, 25, 1, 30)
+
+
 def test_a_crontab_obeys_the_dst_rule():
     fixed = trigger(schedules.crontab(30, 2), BERLIN)
     wildcard = trigger(schedules.crontab("*/30", 2), BERLIN)

@@ -203,7 +203,7 @@ CHANGES = [
 @given(EXPRESSIONS, INSTANTS)
 def test_in_utc_croniter_finds_the_same(text, start):
     trigger = cron(text)
-    reference = croniter(text, start, day_or=trigger.fields.either)
+    reference = croniter(text, start, day_or=trigger.fields.days.either)
 
     for _ in range(3):
         start = trigger.next_after(start)
@@ -254,3 +254,14 @@ def test_a_century_of_occurrences_ascends():
 
     assert all(early < late for early, late in pairwise(found))
     assert list(takewhile(lambda each: each.year < 1951, found))
+
+
+@pytest.mark.parametrize("year", range(1999, 2010))
+def test_a_week_is_that_of_the_iso_calendar_from_monday_to_sunday(year):
+    start, end = utc(year, 1, 1), utc(year + 1, 1, 1)
+    dates = [start + timedelta(days=day) for day in range((end - start).days)]
+
+    for week in (1, 8, 52, 53):
+        found = upcoming(cron(f"week={week}"), start - clock.TICK, end - clock.TICK)
+
+        assert found == [date for date in dates if date.isocalendar()[1] == week]

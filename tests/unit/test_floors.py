@@ -11,22 +11,27 @@ HOME = Path(__file__).resolve().parents[2] / PACKAGE
 
 #: From the words up to the doors.
 FLOORS = (
-    "errors clock settings events",
-    "triggers triggers.at triggers.every triggers.cron triggers.once triggers.celery",
-    "fields definition job fire plan",
+    "errors clock jumps settings events",
+    "triggers triggers.at triggers.every",
+    "triggers.cron.days triggers.cron.fields triggers.cron.items",
+    "triggers.cron.expression triggers.cron.named triggers.cron",
+    "triggers.once triggers.celery triggers.custom",
+    "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
+    "words.english words.days words.cron words.calendar words.every words.once words.celery words",
+    "fields definition job preview fire plan placeholders",
     "store store.types store.engine store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
     "store.migrations.versions.v0002_triggers store.migrations.versions.v0003_locks",
     "store.bulk store.meta store.jobs store.fires store.declared store.replan",
-    "store.pages store.claims store.planning",
+    "store.pages store.claims store.planning store.keywords",
     "locks locks.admission locks.reports",
     "locks.redis.client locks.redis",
     "locks.database.memory locks.database.slots locks.database.admissions locks.database.reports",
     "locks.database.ledger locks.database locks.open",
     "runtime",
-    "interrupts entries publish dispatch declare upkeep jobs",
-    "beat cli __init__",
+    "current interrupts entries publish dispatch rounds claiming declare upkeep jobs",
+    "beat cli.failures cli.table cli.next cli __init__",
 )
 ROOMS = [room for floor in FLOORS for room in floor.split()]
 

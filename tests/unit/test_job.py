@@ -37,8 +37,10 @@ triggers = st.sampled_from(
         {"every": [1 / 3, "second"]},
         {"every": "week", "at": MappingProxyType({"weekday": "mon", "hour": 9})},
         {"cron": "0 0 * * *", "once": "2031-01-01"},
+        {"keyword": "stock arrived"},
     ]
 )
+elsewhere = st.just({"custom": "known-elsewhere 1st  of the month", "keyword": "Bestände"})
 rules = st.fixed_dictionaries(
     {},
     optional={
@@ -59,7 +61,7 @@ rules = st.fixed_dictionaries(
 )
 
 
-@given(texts.filter(lambda name: len(name) <= 255), triggers, rules)
+@given(texts.filter(lambda name: len(name) <= 255), triggers | elsewhere, rules)
 def test_a_definition_goes_round(name: str, when: dict[str, Any], more: dict[str, Any]) -> None:
     job = Job.from_dict(name, {"task": "t", **when, **more})
 
@@ -136,8 +138,13 @@ def test_python_values_and_the_tables_texts_are_the_same_job(
         ("starts_at", {"every": "1 day", "starts_at": "soon"}),
         ("ends_at", {"every": "1 day", "starts_at": MOMENT, "ends_at": MOMENT - DAY}),
         ("max_concurrency", {"every": "1 day", "max_concurrency": 1}),
-        ("only_during", {"every": "1 day", "only_during": "mon-fri"}),
-        ("keyword", {"keyword": "closed"}),
+        ("only_during", {"every": "1 day", "only_during": "mon-fri 9-17"}),
+        ("not_during", {"every": "1 day", "not_during": "mon-sun"}),
+        ("keyword", {"keyword": " closed"}),
+        ("keyword", {"keyword": ""}),
+        ("keyword", {"keyword": "stock\n"}),
+        ("keyword", {"keyword": 5}),
+        ("keyword", {"keyword": "x" * 256}),
     ],
 )
 def test_what_cannot_be_read_names_job_field_and_value(

@@ -46,7 +46,6 @@ def outcome_of(options: dict[str, Any]) -> Outcome:
         {"task": "proj.b", "subtask_type": "chain", "kwargs": {"tasks": [EVIL]}},
         {"task": "proj.b", "subtask_type": "chord", "kwargs": {"header": [EVIL], "body": {}}},
         {"task": "proj.b", "subtask_type": "xmap", "kwargs": {"task": EVIL, "it": []}},
-        "evil",
     ],
 )
 def test_what_a_link_would_start_is_held_against_the_allowed_tasks(link: Any) -> None:
@@ -73,3 +72,10 @@ def test_the_arguments_of_a_link_are_data() -> None:
 def test_options_that_make_another_message_of_it_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidJob, match="options"):
         outcome_of(options)
+
+
+@pytest.mark.parametrize("link", ["evil", 7, {}, {"task": None}, [{"task": "proj.b"}, "proj.c"]])
+@pytest.mark.parametrize("name", ["link", "link_error"])
+def test_a_link_names_a_task(name: str, link: Any) -> None:
+    with pytest.raises(InvalidJob, match=f"{name} as "):
+        Job.from_dict("-", {"task": "proj.a", "every": "1 hour", "options": {name: link}})

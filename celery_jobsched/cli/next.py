@@ -1,0 +1,197 @@
+"""``celery -A proj jobs next``: when jobs will fire, and what changing clocks make of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .failures import ANSWER_IS_NO, NO_SUCH_JOB, failing_in_words
+
+if TYPE_CHECKING:
+    from ..job import Job
+    from ..preview import Occurrence
+
+_COUNT, _COUNT_UNTIL = 10, 1000
+#: The options that say when, and the columns that they stand for.
+_SCHEDULE = {"cron": "cron", "every": "every", "at_time": "at", "tz": "timezone"}
+_AHEAD = re.compile(r"\+([0-9]{1,4})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_YEARS = range(1900, 2201)
+
+
+@click.command("next")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "-n", "--count", type=click.IntRange(1, 10_000),
+    help=f"How many fires of each; by default {_COUNT}, with --until {_COUNT_UNTIL}.",
+)  # fmt: skip
+@click.option("--from", "--at", "since", help="The first moment, such as 2027-03-28 or now.")
+@click.option("--until", help="The last moment, or how far ahead: +36h, +7d.")
+@click.option("--cron", help="Of this expression, instead of a job's.")
+@click.option("--every", help="Of this interval, from the first moment on.")
+@click.option("--at-time", help="With --every: its wall-clock time, such as 02:30 or mon 09:00.")
+@click.option("--tz", help="With --cron or --every: the time zone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def next_fires(
+    ctx: click.Context,
+    /,
+    names: tuple[str, ...],
+    count: int | None,
+    since: str | None,
+    until: str | None,
+    as_json: bool,
+    as_jsonl: bool,
+    **given: Any,
+) -> None:
+    """Show when jobs fire next, or when an expression would.
+
+    In local time and in UTC, with a mark where a change of the clocks moves, merges or drops a
+    fire. A time that you give without an offset is local time of the job's zone.
+
+    Exit codes: 3 it does not fire any more, 4 there is no such job.
+    """
+    from ..runtime import now
+
+    schedule = {_SCHEDULE[key]: given[key] for key in _SCHEDULE if given[key] is not None}
+    if bool(names) == bool(schedule):
+        raise click.UsageError("expected names of jobs, or --cron or --every.")
+    span = _Span(now(), since, until, count or (_COUNT_UNTIL if until else _COUNT))
+    with failing_in_words():
+        app = ctx.obj.app
+        asked = _of_table(app, names) if names else {None: _of_options(app, schedule)}
+        answers = [_answer(name, job, span) for name, job in asked.items()]
+    for line in _records(answers, as_json) if as_json or as_jsonl else _tables(answers, span.now):
+        click.echo(line)
+    for answer in answers:
+        if answer.problem:
+            click.echo(answer.problem, err=True)
+    raise click.exceptions.Exit(max(answer.exit_code for answer in answers))
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What is asked about: from when until when, as it was typed, and how many fires of it."""
+
+    now: datetime
+    since: str | None
+    until: str | None
+    count: int
+
+    def bounds(self, zone_name: str) -> tuple[datetime, datetime | None]:
+        """The first moment and the last; those without an offset are local times of that zone.
+
+        Raises:
+            InvalidJob: names the option.
+        """
+        first = self.now
+        if self.since not in (None, "now"):
+            first = _instant("--from", self.since, zone_name)
+        if self.until is None:
+            return first, None
+        if ahead := _AHEAD.fullmatch(self.until):
+            return first, first + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
+        return first, _instant("--until", self.until, zone_name)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The fires of a job, none where it does not fire any more or has a problem."""
+
+    name: str | None
+    exit_code: int
+    problem: str | None = None
+    words: str = ""
+    zone_name: str = ""
+    found: Sequence[Occurrence] = ()
+
+
+def _of_table(app: Any, names: Sequence[str]) -> dict[str | None, Job | Exception]:
+    """The jobs of these names; for one that cannot be read, why."""
+    from ..errors import InvalidJob, JobNotFound
+    from ..jobs import Jobs
+    from ..store import jobs, schema
+
+    found: dict[str | None, Job | Exception] = {}
+    runtime = Jobs(app).runtime
+    with runtime.reading() as conn:
+        schema.require_tables(conn)
+        for name in names:
+            try:
+                found[name] = jobs.find(conn, name, runtime.zone_name)
+            except (JobNotFound, InvalidJob) as error:
+                found[name] = error
+    return found
+
+
+def _of_options(app: Any, schedule: Mapping[str, str]) -> Job:
+    from ..job import Job
+    from ..runtime import Runtime
+
+    return Job.from_dict("-", {"task": "-", **schedule}, Runtime(app).zone_name)
+
+
+def _answer(name: str | None, job: Job | Exception, span: _Span) -> _Answer:
+    from ..clock import TICK
+    from ..errors import InvalidJob
+    from ..preview import occurrences
+
+    if isinstance(job, InvalidJob):
+        return _Answer(name, ANSWER_IS_NO, f"{name}: {job.sentence}")
+    if isinstance(job, Exception):
+        return _Answer(name, NO_SUCH_JOB, f"{job}")
+    first, last = span.bounds(job.zone_name)
+    job = job if job.created_at else replace(job, created_at=first)
+    found = occurrences(job, first - TICK, span.count, last)
+    paused = "" if job.enabled else " (paused)"
+    words = f"{name}{paused}: {job.describe()}" if name else job.describe()
+    none = None
+    if not any(each.fires for each in found):
+        none = f"{name or 'it'} does not fire {'then' if last else 'any more'}"
+    return _Answer(name, ANSWER_IS_NO if none else 0, none, words, job.zone_name, found)
+
+
+def _instant(option: str, text: Any, zone_name: str) -> datetime:
+    from ..errors import InvalidJob
+    from ..fields import instant
+
+    found = instant(option, text, zone_name)
+    if found.year not in _YEARS:
+        raise InvalidJob(option, text, f"a year from {_YEARS[0]} to {_YEARS[-1]}")
+    return found
+
+
+def _tables(answers: Sequence[_Answer], now: datetime) -> Iterator[str]:
+    from .table import table
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    told = [answer for answer in answers if answer.words]
+    for answer in told:
+        if answer is not told[0]:
+            yield ""
+        yield answer.words
+        if answer.found:
+            yield from table(answer.found, answer.zone_name, now, width)
+
+
+def _records(answers: Sequence[_Answer], as_array: bool) -> Iterator[str]:
+    from .table import as_record
+
+    records = [
+        as_record(answer.name, answer.zone_name, each)
+        for answer in answers
+        for each in answer.found
+    ]
+    if as_array:
+        yield json.dumps(records, indent=1)
+    else:
+        yield from map(json.dumps, records)
