@@ -84,5 +84,9 @@ def test_only_what_was_not_sent_is_skipped_or_cancelled() -> None:
         }
 
 
+def test_a_retry_whose_slot_was_lost_waits_for_one_again() -> None:
+    assert FireState.RETRYING.may_become(FireState.WAITING)
+
+
 def test_what_the_clock_owes_ends_with_its_job() -> None:
     assert {origin for origin in Origin if origin.is_clock} == {Origin.SCHEDULE, Origin.CATCHUP}
