@@ -161,11 +161,15 @@ class Admission:
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker says of a fire; ``at`` by the worker's clock."""
+    """What a worker says of a fire; times by the worker's clock.
+
+    An end says when the run began, too: who ends at once need not say first that it started.
+    """
 
     fire: str
     state: FireState
     at: datetime
+    started_at: datetime | None = None
     token: str = ""
     retries: int = 0
     worker: str = ""

@@ -16,6 +16,7 @@ def to_text(report: Report) -> str:
         "fire": report.fire,
         "state": report.state.value,
         "at": report.at.isoformat(),
+        "started_at": report.started_at and report.started_at.isoformat(),
         "token": report.token,
         "retries": report.retries,
         "worker": report.worker,
@@ -33,6 +34,7 @@ def from_text(text: str) -> Report | None:
             fire=said["fire"],
             state=FireState(said["state"]),
             at=datetime.fromisoformat(said["at"]),
+            started_at=_instant(said.get("started_at")),
             token=said.get("token", ""),
             retries=said.get("retries", 0),
             worker=said.get("worker", ""),
@@ -41,6 +43,10 @@ def from_text(text: str) -> Report | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _cut(text: str | None) -> str | None:

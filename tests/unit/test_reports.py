@@ -14,6 +14,7 @@ FULL = Report(
     fire="1",
     state=FireState.FAILED,
     at=datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc),
+    started_at=datetime(2030, 1, 1, 11, tzinfo=timezone.utc),
     token="T",
     retries=3,
     worker="celery@höst",
