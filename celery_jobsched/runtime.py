@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from .clock import UTC, zone
 from .errors import InvalidJob, InvalidSetting
+from .locks import Locks
+from .locks.open import open_locks, place_of
 from .settings import Settings
 from .store.engine import READ, backend_of, make_engine, safe_url
 
@@ -23,10 +26,15 @@ def now() -> datetime:
 
 
 class Runtime:
-    """What an application's beat, command line and façade share. Opens nothing before its use."""
+    """What an application's beat, command line and façade share. Opens nothing before its use.
 
-    def __init__(self, app: Any) -> None:
+    *patience*: the seconds that this process waits for the database, if that is less than what
+    ``jobsched_socket_timeout`` says.
+    """
+
+    def __init__(self, app: Any, patience: float = math.inf) -> None:
         self.app = app
+        self._patience = patience
         self._engine: Engine | None = None
         self._pid = 0
 
@@ -61,7 +69,8 @@ class Runtime:
         if self._engine is None or self._pid != os.getpid():
             if self._engine is not None:
                 self._engine.dispose(close=False)
-            self._engine = make_engine(self.settings.database_url, self.settings.socket_timeout)
+            timeout = min(self.settings.socket_timeout, self._patience)
+            self._engine = make_engine(self.settings.database_url, timeout)
             self._pid = os.getpid()
         return self._engine
 
@@ -74,11 +83,15 @@ class Runtime:
     @property
     def urls(self) -> dict[str, str]:
         """Database and lock backend as a person may see them."""
-        lock = self.settings.lock_backend
         return {
             "database": safe_url(self.settings.database_url),
-            "locks": safe_url(lock) if "://" in lock else lock,
+            "locks": place_of(self.settings.lock_backend, self.app.conf),
         }
+
+    def locks(self, installation: str) -> Locks:
+        """What beats and workers of the *installation* share, as this application reaches it."""
+        backend = self.settings.lock_backend
+        return open_locks(backend, self.app.conf, installation, lambda: self.engine)
 
     def close(self) -> None:
         """Give back what was opened; the next use opens it anew."""

@@ -30,10 +30,11 @@ class Settings:
         "SQLAlchemy URL",
         "The database that holds jobs and fires.",
     )
-    lock_backend: str = _option(
-        "database",
+    lock_backend: str | None = _option(
+        None,
         "`database` or a Redis URL",
-        "Not used yet: where beats and workers will share slots and admissions.",
+        "Where beats and workers share slots, admissions and reports. "
+        "None set: the Redis of the broker, else of the result backend, else the database.",
     )
     jobs: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict,
@@ -143,8 +144,10 @@ def _check(name: str, value: Any) -> None:
         _refuse(name, value, "a whole number of at least 1")
     if name in _SECONDS and not (_is_number(value) and value > 0):
         _refuse(name, value, "a number of seconds above 0")
-    if name in {"database_url", "lock_backend"} and not (isinstance(value, str) and value):
+    if name == "database_url" and not (isinstance(value, str) and value):
         _refuse(name, "…" if value else value, "a URL")
+    if name == "lock_backend" and not (value is None or (isinstance(value, str) and value)):
+        _refuse(name, "…" if value else value, "database or a URL of Redis")
     if name == "environment" and not (value is None or (isinstance(value, str) and value)):
         _refuse(name, value, "a word")
     if name == "jobs" and not isinstance(value, Mapping):

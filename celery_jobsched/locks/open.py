@@ -38,6 +38,16 @@ def open_locks(
     return RedisLocks(wanted, installation, _options_for(wanted, conf), terms)
 
 
+def place_of(backend: str | None, conf: Any) -> str:
+    """Where the locks are, as a person may see it: the URL without user, password and options."""
+    wanted = backend or usual_backend(conf)
+    if wanted == DATABASE:
+        return DATABASE
+    from .redis.client import safe_url
+
+    return safe_url(wanted)
+
+
 def usual_backend(conf: Any) -> str:
     """The broker's Redis, else the result backend's, else ``database``."""
     return next((url for url, _ in _in_use(conf)), DATABASE)

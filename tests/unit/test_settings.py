@@ -44,6 +44,7 @@ def test_old_and_new_names_are_read(conf: dict[str, Any]) -> None:
         ("confirm_publish", "false", "True or False"),
         ("database_url", "", "a URL"),
         ("database_url", 5, "a URL"),
+        ("lock_backend", 5, "database or a URL of Redis"),
         ("environment", "", "a word"),
         ("jobs", ["a job"], "a mapping of names to definitions"),
         ("allowed_tasks", "proj.*", "a list of task name patterns"),
