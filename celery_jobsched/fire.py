@@ -83,7 +83,9 @@ MOVES: Mapping[FireState, frozenset[FireState]] = {
     ),
     FireState.SENT: frozenset({FireState.PENDING, FireState.WAITING} | _RUNS),
     FireState.STARTED: frozenset({FireState.RETRYING, FireState.PENDING} | _ENDS),
-    FireState.RETRYING: frozenset({FireState.STARTED, FireState.PENDING, FireState.WAITING} | _ENDS),
+    FireState.RETRYING: frozenset(
+        {FireState.STARTED, FireState.PENDING, FireState.WAITING} | _ENDS
+    ),
     FireState.LOST: frozenset({FireState.SUCCEEDED}),
 }
 
