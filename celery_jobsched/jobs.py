@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 from . import fields as read
@@ -27,8 +28,9 @@ class Jobs:
             self.init_app(app)
 
     def init_app(self, app: Any) -> None:
-        """Bind to *app*; opens nothing."""
+        """Bind to *app*, and prepare its workers; opens nothing."""
         self._runtime = Runtime(app)
+        import_module(".worker", __package__)
 
     def add(self, name: str, replace: bool = False, **definition: Any) -> Job:
         """Make a job of a definition: the table's columns as keys.

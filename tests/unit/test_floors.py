@@ -30,6 +30,8 @@ FLOORS = (
     "locks.database.memory locks.database.slots locks.database.admissions locks.database.reports",
     "locks.database.ledger locks.database locks.open",
     "runtime",
+    "ticket worker.outcome worker.copies worker.channel worker.places worker.runs worker.request",
+    "worker.step worker",
     "current interrupts entries publish dispatch rounds claiming declare upkeep jobs",
     "beat cli.failures cli.table cli.next cli __init__",
 )

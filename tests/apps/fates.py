@@ -1,0 +1,102 @@
+"""Tasks that end in each way a task can, on the application of `proj`.
+
+A task that waits does so until the file that it is given exists.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore, Reject
+from proj import app, write_run
+
+LONGEST_S = 30
+
+
+@app.task(bind=True, name="fates.succeed")
+def succeed(self: Task, result: Any = None, wait_for: str | None = None) -> Any:
+    write_run(self, [result], {})
+    wait(wait_for)
+    return result
+
+
+@app.task(bind=True, name="fates.fail")
+def fail(self: Task, said: str = "as it was asked to", wait_for: str | None = None) -> None:
+    write_run(self, [said], {})
+    wait(wait_for)
+    raise RuntimeError(said)
+
+
+@app.task(bind=True, name="fates.retry", max_retries=5)
+def retry(self: Task, countdown: float, times: int = 1) -> str:
+    """Fail and retry *times*, then succeed."""
+    write_run(self, [self.request.retries], {})
+    if self.request.retries < times:
+        try:
+            raise RuntimeError("not yet")
+        except RuntimeError as error:
+            raise self.retry(exc=error, countdown=countdown) from error
+    return f"after {self.request.retries}"
+
+
+@app.task(bind=True, name="fates.raise_ignore")
+def raise_ignore(self: Task) -> None:
+    write_run(self, [], {})
+    raise Ignore("nothing to do")
+
+
+@app.task(bind=True, name="fates.raise_reject", acks_late=True)
+def raise_reject(self: Task, requeue: bool) -> str:
+    """Reject the message; requeued, it succeeds when it comes again."""
+    write_run(self, [requeue], {})
+    if not self.request.delivery_info["redelivered"]:
+        raise Reject("not here", requeue=requeue)
+    return "here"
+
+
+@app.task(bind=True, name="fates.leave")
+def leave(self: Task) -> None:
+    """End the child by sys.exit."""
+    write_run(self, [], {})
+    sys.exit(3)
+
+
+@app.task(bind=True, name="fates.die")
+def die(self: Task) -> None:
+    """End the child as the kernel does that is out of memory."""
+    write_run(self, [], {})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(bind=True, name="fates.die_once", acks_late=True, reject_on_worker_lost=True)
+def die_once(self: Task) -> str:
+    write_run(self, [], {})
+    if not self.request.delivery_info["redelivered"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "the second time"
+
+
+@app.task(bind=True, name="fates.late", acks_late=True)
+def late(self: Task, wait_for: str) -> str:
+    """Acknowledged when it has ended."""
+    write_run(self, [], {})
+    wait(wait_for)
+    return "late"
+
+
+@app.task(bind=True, name="fates.hang")
+def hang(self: Task) -> None:
+    write_run(self, [], {})
+    wait("/does/not/exist")
+
+
+def wait(path: str | None) -> None:
+    end = time.monotonic() + LONGEST_S
+    while path is not None and not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.01)
