@@ -19,7 +19,8 @@ import threading
 import time
 from atexit import register
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import InvalidSetting, LocksAway
 from ..locks import RENEW_EVERY, Answer, Copy, Locks
@@ -27,8 +28,10 @@ from ..locks import RENEW_EVERY, Answer, Copy, Locks
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
-#: A run's start waits so long for others to be told with; where it ends meanwhile, that says both.
-_GATHER_S = 0.01
+_SOONEST_S = 0.001
+#: A word waits so long for others to be said with: a worker with much to do makes fewer calls.
+#: Where a run ends as soon as it started, its end says both.
+_GATHER_S = 0.02
 _MOST_UNSAID = 10_000
 _LAST_WORDS_S = 2.0
 #: A URL that cannot be read is told at the first use.
@@ -47,6 +50,10 @@ class Word(NamedTuple):
     ended: str | None = None
 
 
+#: What the thread waits for: a word, somebody who waits for what was said, or nothing at all.
+Said: TypeAlias = Word | threading.Event | None
+
+
 class Channel:
     """One worker's way to the locks. ``renew(probe)`` renews leases; *probe*: at least ask."""
 
@@ -54,7 +61,8 @@ class Channel:
         self._renew = renew
         self._interval = RENEW_EVERY.total_seconds()
         self._renewed_at = time.monotonic()
-        self._queue: queue.SimpleQueue[Word | threading.Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._urgent = threading.Event()
         self._unsaid: list[Word] = []
         self._is_away = False
         self._thread: threading.Thread | None = None
@@ -83,6 +91,7 @@ class Channel:
             return True
         tried = threading.Event()
         self._queue.put(tried)
+        self._urgent.set()
         return tried.wait(seconds)
 
     def renew_every(self, seconds: float) -> None:
@@ -130,21 +139,21 @@ class Channel:
 
     def _collect(self) -> tuple[list[Word], list[threading.Event]]:
         """What came in, once there is something, or when it is time for the leases."""
-        words: list[Word] = []
-        waiting: list[threading.Event] = []
-        wait, gathered_at = self._rest(), None
-        while True:
-            try:
-                came = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                return words, waiting
-            if isinstance(came, threading.Event):
-                waiting.append(came)
-            elif came is not None:
-                words.append(came)
-            only_starts = bool(words) and not waiting and all(word.started for word in words)
-            gathered_at = gathered_at or time.monotonic()
-            wait = gathered_at + _GATHER_S - time.monotonic() if only_starts else 0
+        with suppress(queue.Empty):
+            first = self._queue.get(timeout=max(self._rest(), _SOONEST_S))
+            if isinstance(first, Word):
+                self._urgent.wait(_GATHER_S)
+            return self._drain(first)
+        return [], []
+
+    def _drain(self, *came: Said) -> tuple[list[Word], list[threading.Event]]:
+        self._urgent.clear()
+        everything = [*came]
+        with suppress(queue.Empty):
+            while True:
+                everything.append(self._queue.get_nowait())
+        words = [each for each in everything if isinstance(each, Word)]
+        return words, [each for each in everything if isinstance(each, threading.Event)]
 
     def _rest(self) -> float:
         pause = _RETRY_S if self._is_away else self._interval

@@ -33,6 +33,23 @@ def fail(self: Task, said: str = "as it was asked to", wait_for: str | None = No
     raise RuntimeError(said)
 
 
+class Odd(Exception):
+    """Can be neither pickled nor told."""
+
+    def __init__(self, one: object, two: object) -> None:
+        super().__init__()
+        self.generator = (each for each in (one, two))
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@app.task(bind=True, name="fates.fail_oddly")
+def fail_oddly(self: Task) -> None:
+    write_run(self, [], {})
+    raise Odd(1, 2)
+
+
 @app.task(bind=True, name="fates.retry", max_retries=5)
 def retry(self: Task, countdown: float, times: int = 1) -> str:
     """Fail and retry *times*, then succeed."""

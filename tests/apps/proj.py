@@ -76,4 +76,5 @@ def write_run(task: Task, args: Any, kwargs: Any) -> None:
 def fire_header(task: Task) -> dict[str, Any]:
     """What the beat says about the fire: Celery gives custom headers in one of two places."""
     headers = task.request.headers or {}
-    return headers.get("jobsched") or getattr(task.request, "jobsched", None) or {}
+    found = headers.get("jobsched") or getattr(task.request, "jobsched", None)
+    return found if isinstance(found, dict) else {}
