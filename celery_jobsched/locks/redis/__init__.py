@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
-import redis
-
 from ...clock import UTC
 from ...errors import LocksAway
 from .. import (
@@ -34,7 +32,7 @@ from .. import (
     Terms,
 )
 from ..reports import from_text, to_text
-from .client import make_client, safe_url
+from .client import TROUBLE, make_client, safe_url
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -145,7 +143,7 @@ class RedisLocks:
         keys = (names or _Names(self._prefix)).keys
         try:
             return self._script(keys, (verb, json.dumps(about), *numbers))
-        except (redis.RedisError, OSError) as error:
+        except TROUBLE as error:
             raise LocksAway(f"{safe_url(self._url)}: {error}") from error
 
     @property

@@ -23,6 +23,9 @@ from redis.sentinel import Sentinel
 from ...errors import InvalidSetting
 
 _WANTED = "jobsched_lock_backend: expected database or a URL of Redis"
+#: What a Redis that is away, or does not answer as it should, raises here.
+TROUBLE = (redis.RedisError, RedisClusterException, OSError)
+
 #: No second try: redis-py's own would hold its caller for seconds.
 _AT_ONCE: dict[str, Any] = {"retry": None}
 _Sentinel: Any = Sentinel
@@ -42,6 +45,8 @@ def make_client(url: str, options: Mapping[str, Any], timeout: float) -> Any:
     scheme = url.partition("://")[0]
     if scheme not in _MAKERS:
         raise InvalidSetting(f"{_WANTED} ({', '.join(_MAKERS)})")
+    if scheme == "sentinel" and not options.get("master_name"):
+        raise InvalidSetting("jobsched_lock_backend: expected the option master_name, got: none")
     settings: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
@@ -68,7 +73,10 @@ def _safe(url: str) -> str:
 
 def _server(url: str, options: Mapping[str, Any], settings: dict[str, Any]) -> Any:
     plain = _as_redis_py(url, options)
-    return redis.Redis.from_url(plain, **_AT_ONCE, **settings, **_tls(options))
+    client = redis.Redis.from_url(plain, **_AT_ONCE, **settings, **_tls(options))
+    # What the URL asks for is first read when a connection is made, which does not connect yet.
+    client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    return client
 
 
 def _cluster(url: str, options: Mapping[str, Any], settings: dict[str, Any]) -> Any:
@@ -91,8 +99,6 @@ def _socket(url: str, options: Mapping[str, Any], settings: dict[str, Any]) -> A
 
 
 def _sentinel(url: str, options: Mapping[str, Any], settings: dict[str, Any]) -> Any:
-    if not options.get("master_name"):
-        raise InvalidSetting("jobsched_lock_backend: expected the option master_name, got: none")
     parts = [urlsplit(each) for each in url.split(";")]
     database = next((path for each in parts if (path := each.path.strip("/"))), "0")
     waits = {name: settings[name] for name in ("socket_timeout", "socket_connect_timeout")}
