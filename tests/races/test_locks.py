@@ -1,0 +1,188 @@
+"""Many who want the same few slots at the same time, some of them killed at any moment.
+
+JOBSCHED_TEST_CLAIMANTS_SECONDS=60 plays for longer than CI does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from threading import Barrier
+
+import pytest
+
+from celery_jobsched.locks import Answer, Limit, Locks, Step, Verdict
+from tests.claimants import KEY, Event, Game, events
+from tests.locks import PLACES, Place, copy, fresh_place, hold, report
+from tests.processes import ROOT, wait_until
+
+SECONDS = float(os.environ.get("JOBSCHED_TEST_CLAIMANTS_SECONDS", "2"))
+LEASE_S, POLL_S = 0.4, 0.1
+#: What a call may take on a machine that does something else as well.
+CALL_S = 1.0
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a game: how many the backend counted, and who believed to hold what, when."""
+
+    limit: int
+    counts: list[int]
+    spans: list[tuple[float, float]]
+    kills: int
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    folder = tmp_path_factory.mktemp("claimants")
+    journal = folder / "journal.jsonl"
+    journal.touch()
+    with fresh_place(request.param, folder) as place:
+        locks = place.open()
+        locks.open(first=True)
+        # To ask a database is work for both cores of a small machine.
+        claimants, limit, kills = (
+            (30, 7, 8) if place.kind == "redis" or SECONDS > 10 else (12, 3, 2)
+        )
+        game = Game(
+            kind=place.kind,
+            url=place.url,
+            installation=place.installation,
+            journal=str(journal),
+            seconds=SECONDS,
+            claimants=claimants,
+            limit=limit,
+            lease_s=LEASE_S,
+            poll_s=POLL_S,
+            kills_a_second=kills,
+        )
+        play(game)
+        wait_until(lambda: locks.holders([KEY]) == {KEY: []}, LEASE_S + CALL_S, "slots are left")
+    return judged(limit, list(events(journal)))
+
+
+def play(game: Game) -> None:
+    command = [sys.executable, "-m", "tests.claimants", game.as_text()]
+    done = subprocess.run(command, cwd=ROOT, timeout=SECONDS + 60, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def judged(limit: int, seen: list[Event]) -> Played:
+    killed = {event.pid: event.at for event in seen if event.what == "killed"}
+    held: dict[tuple[int, str], list[Event]] = defaultdict(list)
+    for event in seen:
+        if event.fire:
+            held[event.pid, event.fire].append(event)
+    spans = [_span(lines, killed.get(pid)) for (pid, _), lines in held.items()]
+    counts = [event.count for event in seen if event.what == "saw"]
+    return Played(limit, counts, sorted(spans), len(killed))
+
+
+def _span(lines: list[Event], killed_at: float | None) -> tuple[float, float]:
+    """From the first grant on, for as long as the last one lasts, unless it ended before."""
+    granted = [line for line in lines if line.what != "left"]
+    ends = [line.at for line in lines if line.what == "left"]
+    ends += [max(line.until for line in granted), *([killed_at] if killed_at else [])]
+    begin = min(line.at for line in granted)
+    return begin, max(begin, min(ends))
+
+
+def test_there_are_never_more_holders_than_the_limit(played: Played) -> None:
+    assert played.kills >= SECONDS
+    assert max(played.counts) == played.limit
+    assert most_at_once(played.spans) == played.limit
+    assert len(played.spans) > 4 * SECONDS
+
+
+def test_there_is_always_one_within_a_lease_and_a_poll(played: Played) -> None:
+    (_, covered), *later = played.spans
+    gaps = [0.0]
+    for begin, end in later:
+        gaps.append(begin - covered)
+        covered = max(covered, end)
+
+    assert max(gaps) < LEASE_S + POLL_S + CALL_S
+
+
+def most_at_once(spans: list[tuple[float, float]]) -> int:
+    edges = sorted([(end, -1) for _, end in spans] + [(begin, 1) for begin, _ in spans])
+    return max(accumulate(step for _, step in edges))
+
+
+@pytest.fixture
+def at_once() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield pool
+
+
+def together(pool: ThreadPoolExecutor, calls: list) -> list:  # type: ignore[type-arg]
+    """What calls return that begin at the same moment."""
+    barrier = Barrier(len(calls))
+    return [each.result() for each in [pool.submit(_after, barrier, call) for call in calls]]
+
+
+def _after(barrier: Barrier, call):  # type: ignore[no-untyped-def]
+    barrier.wait()
+    return call()
+
+
+def test_of_copies_that_come_at_the_same_moment_one_runs(
+    place: Place, locks: Locks, at_once: ThreadPoolExecutor
+) -> None:
+    for fire in map(str, range(5)):
+        copies = [copy(fire, token=f"T{n}", worker=f"w{n}") for n in range(THREADS)]
+
+        answers = together(at_once, [lambda it=it: locks.admit(it) for it in copies])
+
+        assert sorted(answer.name for answer in answers) == ["FIRST", *["OTHER"] * (THREADS - 1)]
+
+
+def test_the_first_who_ever_ask_for_a_key_stay_within_its_limit(
+    place: Place, locks: Locks, at_once: ThreadPoolExecutor
+) -> None:
+    for key in map(str, range(5)):
+        wanted = [hold(f"{key} {n}", (key, 3), ("shared", 100)) for n in range(THREADS)]
+
+        granted = together(at_once, [lambda it=it: locks.acquire([it]) for it in wanted])
+
+        assert granted.count([True]) == 3
+
+
+def test_batches_of_the_same_keys_in_any_order_do_not_get_stuck(
+    place: Place, locks: Locks, at_once: ThreadPoolExecutor
+) -> None:
+    keys = [f"key {n}" for n in range(20)]
+
+    def batch(n: int) -> list[bool]:
+        mixed = keys[n:] + keys[:n]
+        return locks.acquire(
+            [hold(f"{n} {key}", (key, 100)) for key in mixed[:: 1 if n % 2 else -1]]
+        )
+
+    granted = together(at_once, [lambda n=n: batch(n) for n in range(THREADS)])
+
+    assert granted == [[True] * len(keys)] * THREADS
+    assert locks.free([Limit(key, 100) for key in keys]) == dict.fromkeys(keys, 100 - THREADS)
+
+
+def test_starts_ends_and_reports_of_many_workers_are_all_there(
+    place: Place, locks: Locks, at_once: ThreadPoolExecutor
+) -> None:
+    def work(n: int) -> bool:
+        copies = [copy(f"{n} {i}", ("a", 100)) for i in range(10)]
+        ran = all(locks.admit(it).verdict is Verdict.RUN for it in copies)
+        return ran and all(locks.end([Step(it, report(it.fire)) for it in copies]))
+
+    done = together(at_once, [lambda n=n: work(n) for n in range(THREADS)])
+
+    assert done == [True] * THREADS
+    assert locks.open().reports == 10 * THREADS
+    assert locks.free([Limit("a", 100)]) == {"a": 100}
+    assert locks.admit(copy("0 0")) is Answer.ENDED
