@@ -205,12 +205,14 @@ slot_keys = sa.Table(
 slots = sa.Table(
     "jobsched_slots",
     metadata,
-    # Serves counting: the holders of a key.
-    sa.Column("key", sa.String(300), primary_key=True),
+    # Serves what a fire holds: some of the keys of many fires at once.
     sa.Column("fire", sa.String(36), primary_key=True),
+    sa.Column("key", sa.String(300), primary_key=True),
     _instant("until_at", nullable=False),
     # A tombstone: until then, late renewals do nothing.
     sa.Column("released", sa.Boolean(), nullable=False),
+    # Serves counting: the holders of a key.
+    sa.Index("jobsched_slots_key", "key"),
     **_MYSQL,
 )
 

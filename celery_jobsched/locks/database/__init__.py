@@ -21,6 +21,7 @@ from . import admissions, memory, reports, slots
 from .ledger import Ledger
 
 _ATTEMPTS = 5
+_NOBODY = slots.Count(0, 0)
 _OF_SLOTS_ALONE = (Ledger.acquire, Ledger.release)
 
 T = TypeVar("T")
@@ -71,10 +72,9 @@ class DatabaseLocks:
             moment = memory.look(conn, self._terms.renewal_period)
             if moment.silent_for:
                 return dict.fromkeys((key for key, _ in limits), 0)
-            held = slots.holders(conn, (slots.stored(key) for key, _ in limits), moment.now)
-            return {
-                key: max(0, most - len(held.get(slots.stored(key), ()))) for key, most in limits
-            }
+            found = slots.counts(conn, (slots.stored(key) for key, _ in limits), moment.now)
+            held = {key: found.get(slots.stored(key), _NOBODY).held for key, _ in limits}
+            return {key: max(0, most - held[key]) for key, most in limits}
 
         return self._read(work)
 

@@ -26,13 +26,12 @@ class Ledger:
         self, conn: Connection, holds: Sequence[Hold], terms: Terms, with_records: bool = True
     ) -> None:
         self._terms = terms
-        keys = set(slots.keys_of(holds))
-        slots.lock(conn, keys)
+        slots.lock(conn, slots.keys_of(holds))
         fires = [hold.fire for hold in holds] if with_records else []
         rows = admissions.read(conn, fires, for_update=True)
         # What time it is counts from when nobody else can touch them.
         self._moment = memory.begin(conn, terms.renewal_period)
-        self._slots = Slots(conn, keys, self._moment)
+        self._slots = Slots(conn, holds, self._moment)
         self._records = Records(rows, self._moment.now, terms.max_queue_time)
         self._reports: list[Report] = []
 

@@ -6,10 +6,10 @@ Keys are locked in the database's order of them, so that no two calls wait for e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -26,6 +26,13 @@ class Slot:
 
     until: datetime
     released: bool
+
+
+class Count(NamedTuple):
+    """How many rows of a key are holders, and how many only wait to be deleted."""
+
+    held: int
+    over: int
 
 
 def lock(conn: Connection, keys: Iterable[str]) -> None:
@@ -50,21 +57,24 @@ def stored(key: str) -> str:
 
 
 class Slots:
-    """The slots of some keys, which the caller has locked: changed here, written together."""
+    """The slots of some holds, whose keys are locked: changed here, written together."""
 
-    def __init__(self, conn: Connection, keys: Iterable[str], moment: Moment) -> None:
+    def __init__(self, conn: Connection, holds: Sequence[Hold], moment: Moment) -> None:
         self._now = moment.now
         self._silent = bool(moment.silent_for)
-        self._there = _read(conn, sorted(set(keys)))
+        self._there = _own(conn, holds)
         self._slots = dict(self._there)
-        self._held = Counter(key for key, _ in self._slots if self._is_held(key, _))
+        # All who hold a key may be many: they are counted, and only where it matters.
+        wanted = {key for h in holds for key in keys_of([h]) if not self._is_held(key, h.fire)}
+        found = counts(conn, wanted, self._now)
+        self._held = Counter({key: count.held for key, count in found.items()})
+        self._littered = [key for key, count in found.items() if count.over]
 
-    def take(self, hold: Hold, silent: bool | None = None) -> bool:
+    def take(self, hold: Hold) -> bool:
         """Hold a slot of each key, or none where one is missing; whether they are held."""
-        silent = self._silent if silent is None else silent
         wanted = [(stored(key), most) for key, most in hold.limits]
         for key, most in wanted:
-            if not self._is_held(key, hold.fire) and (silent or self._held[key] >= most):
+            if not self._is_held(key, hold.fire) and (self._silent or self._held[key] >= most):
                 return False
         self._prolong(hold)
         return True
@@ -99,12 +109,12 @@ class Slots:
         """Write what changed, and delete what is over."""
         changed = {at: slot for at, slot in self._slots.items() if self._there.get(at) != slot}
         rows = [_row(*at, changed[at]) for at in sorted(changed)]
-        is_there = [(row["key"], row["fire"]) in self._there for row in rows]
-        update_rows(conn, slots, ("key", "fire"), _chosen(rows, is_there, True))
-        insert_rows(conn, slots, _chosen(rows, is_there, False))
-        over = {key for (key, _), slot in self._slots.items() if slot.until <= self._now}
-        if over:
-            _delete_over(conn, over, self._now)
+        known = [row for row in rows if (row["key"], row["fire"]) in self._there]
+        new = [row for row in rows if (row["key"], row["fire"]) not in self._there]
+        update_rows(conn, slots, ("key", "fire"), known)
+        insert_rows(conn, slots, new)
+        if self._littered:
+            _delete_over(conn, self._littered, self._now)
 
     def _prolong(self, hold: Hold) -> None:
         until = self._now + hold.lease
@@ -125,11 +135,23 @@ class Slots:
 
 def holders(conn: Connection, keys: Iterable[str], now: datetime) -> dict[str, list[Holder]]:
     """Who holds each key that anybody holds, whose lease ends first coming first."""
+    query = sa.select(slots).where(slots.c.key.in_(sorted(set(keys))), _is_held(now))
     found: dict[str, list[Holder]] = {}
-    for (key, fire), slot in _read(conn, sorted(set(keys))).items():
-        if not slot.released and slot.until > now:
-            found.setdefault(key, []).append(Holder(fire, slot.until))
-    return {key: sorted(held, key=lambda holder: holder.until) for key, held in found.items()}
+    for row in conn.execute(query.order_by(slots.c.until_at, slots.c.fire)):
+        found.setdefault(row.key, []).append(Holder(row.fire, row.until_at))
+    return found
+
+
+def counts(conn: Connection, keys: Iterable[str], now: datetime) -> dict[str, Count]:
+    """How many hold each of *keys* that has any row."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    held = sa.func.sum(sa.case((_is_held(now), 1), else_=0))
+    over = sa.func.sum(sa.case((slots.c.until_at <= now, 1), else_=0))
+    query = sa.select(slots.c.key, held, over).where(slots.c.key.in_(wanted))
+    rows = conn.execute(query.group_by(slots.c.key))
+    return {key: Count(int(held), int(over)) for key, held, over in rows}
 
 
 def prune(conn: Connection, now: datetime, limit: int) -> None:
@@ -141,11 +163,17 @@ def prune(conn: Connection, now: datetime, limit: int) -> None:
         _delete_over(conn, keys, now)
 
 
-def _read(conn: Connection, keys: list[str]) -> dict[tuple[str, str], Slot]:
-    if not keys:
+def _own(conn: Connection, holds: Sequence[Hold]) -> dict[tuple[str, str], Slot]:
+    """What the fires of these holds have, by key and fire."""
+    fires = sorted({hold.fire for hold in holds if hold.limits})
+    if not fires:
         return {}
-    rows = conn.execute(sa.select(slots).where(slots.c.key.in_(keys)))
-    return {(key, fire): Slot(until, released) for key, fire, until, released in rows}
+    rows = conn.execute(sa.select(slots).where(slots.c.fire.in_(fires)))
+    return {(row.key, row.fire): Slot(row.until_at, row.released) for row in rows}
+
+
+def _is_held(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(slots.c.until_at > now, slots.c.released.is_(sa.false()))
 
 
 def _delete_over(conn: Connection, keys: Iterable[str], now: datetime) -> None:
@@ -154,7 +182,3 @@ def _delete_over(conn: Connection, keys: Iterable[str], now: datetime) -> None:
 
 def _row(key: str, fire: str, slot: Slot) -> dict[str, Any]:
     return {"key": key, "fire": fire, "until_at": slot.until, "released": slot.released}
-
-
-def _chosen(rows: list[dict[str, Any]], flags: list[bool], wanted: bool) -> list[dict[str, Any]]:
-    return [row for row, flag in zip(rows, flags, strict=True) if flag is wanted]

@@ -23,12 +23,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "jobsched_slots",
-        sa.Column("key", sa.String(300), primary_key=True),
         sa.Column("fire", sa.String(36), primary_key=True),
+        sa.Column("key", sa.String(300), primary_key=True),
         sa.Column("until_at", Instant(), nullable=False),
         sa.Column("released", sa.Boolean(), nullable=False),
         **_MYSQL,
     )
+    op.create_index("jobsched_slots_key", "jobsched_slots", ["key"])
     op.create_table(
         "jobsched_admissions",
         sa.Column("fire", sa.String(36), primary_key=True),
