@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -23,17 +24,20 @@ from tests.locks import PLACES, Place, copy, fresh_place, hold, report
 from tests.processes import ROOT, wait_until
 
 SECONDS = float(os.environ.get("JOBSCHED_TEST_CLAIMANTS_SECONDS", "2"))
-LEASE_S, POLL_S = 0.4, 0.1
+IS_LONG = SECONDS > 10
 #: What a call may take on a machine that does something else as well.
 CALL_S = 1.0
 THREADS = 8
+RULES: dict[str, Any] = {
+    "claimants": 30, "limit": 7, "lease_s": 0.4, "poll_s": 0.1, "kills_a_second": 8,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Played:
     """What came of a game: how many the backend counted, and who believed to hold what, when."""
 
-    limit: int
+    game: Game
     counts: list[int]
     spans: list[tuple[float, float]]
     kills: int
@@ -47,25 +51,22 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with fresh_place(request.param, folder) as place:
         locks = place.open()
         locks.open(first=True)
-        # To ask a database is work for both cores of a small machine.
-        claimants, limit, kills = (
-            (30, 7, 8) if place.kind == "redis" or SECONDS > 10 else (12, 3, 2)
-        )
-        game = Game(
-            kind=place.kind,
-            url=place.url,
-            installation=place.installation,
-            journal=str(journal),
-            seconds=SECONDS,
-            claimants=claimants,
-            limit=limit,
-            lease_s=LEASE_S,
-            poll_s=POLL_S,
-            kills_a_second=kills,
-        )
+        known = (place.kind, place.url, place.installation, str(journal), SECONDS)
+        game = Game(*known, **rules(place.kind))
         play(game)
-        wait_until(lambda: locks.holders([KEY]) == {KEY: []}, LEASE_S + CALL_S, "slots are left")
-    return judged(limit, list(events(journal)))
+        wait_until(
+            lambda: locks.holders([KEY]) == {KEY: []}, game.lease_s + CALL_S, "slots are left"
+        )
+    return judged(game, list(events(journal)))
+
+
+def rules(kind: str) -> dict[str, Any]:
+    """To ask a database is work: a small machine has time for few who do, and for slow ones."""
+    if kind == "redis":
+        return RULES
+    if IS_LONG:
+        return {**RULES, "lease_s": 3, "poll_s": 1, "kills_a_second": 2}
+    return {**RULES, "claimants": 8, "limit": 2, "kills_a_second": 2}
 
 
 def play(game: Game) -> None:
@@ -74,31 +75,35 @@ def play(game: Game) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def judged(limit: int, seen: list[Event]) -> Played:
+def judged(game: Game, seen: list[Event]) -> Played:
     killed = {event.pid: event.at for event in seen if event.what == "killed"}
     held: dict[tuple[int, str], list[Event]] = defaultdict(list)
     for event in seen:
         if event.fire:
             held[event.pid, event.fire].append(event)
-    spans = [_span(lines, killed.get(pid)) for (pid, _), lines in held.items()]
+    spans = [span for (pid, _), lines in held.items() for span in _spans(lines, killed.get(pid))]
     counts = [event.count for event in seen if event.what == "saw"]
-    return Played(limit, counts, sorted(spans), len(killed))
+    return Played(game, counts, sorted(spans), len(killed))
 
 
-def _span(lines: list[Event], killed_at: float | None) -> tuple[float, float]:
-    """From the first grant on, for as long as the last one lasts, unless it ended before."""
-    granted = [line for line in lines if line.what != "left"]
-    ends = [line.at for line in lines if line.what == "left"]
-    ends += [max(line.until for line in granted), *([killed_at] if killed_at else [])]
-    begin = min(line.at for line in granted)
-    return begin, max(begin, min(ends))
+def _spans(lines: list[Event], killed_at: float | None) -> Iterator[tuple[float, float]]:
+    """When the fire surely held its slot: a renewal that came too late began anew."""
+    last = min([line.at for line in lines if line.what == "left"] + [killed_at or float("inf")])
+    granted = [(line.at, min(line.until, last)) for line in lines if line.what != "left"]
+    begin, end = granted[0]
+    for at, until in granted[1:]:
+        if at > end:
+            yield begin, max(begin, end)
+            begin = at
+        end = until
+    yield begin, max(begin, end)
 
 
 def test_there_are_never_more_holders_than_the_limit(played: Played) -> None:
     assert played.kills >= SECONDS
-    assert max(played.counts) == played.limit
-    assert most_at_once(played.spans) == played.limit
-    assert len(played.spans) > 4 * SECONDS
+    assert max(played.counts) == played.game.limit
+    assert most_at_once(played.spans) <= played.game.limit
+    assert len(played.spans) > 2 * SECONDS
 
 
 def test_there_is_always_one_within_a_lease_and_a_poll(played: Played) -> None:
@@ -108,7 +113,7 @@ def test_there_is_always_one_within_a_lease_and_a_poll(played: Played) -> None:
         gaps.append(begin - covered)
         covered = max(covered, end)
 
-    assert max(gaps) < LEASE_S + POLL_S + CALL_S
+    assert max(gaps) < played.game.lease_s + played.game.poll_s + CALL_S
 
 
 def most_at_once(spans: list[tuple[float, float]]) -> int:
