@@ -64,6 +64,15 @@ class Place:
             for table in TABLES:
                 conn.execute(sa.delete(table))
 
+    def count_slots(self, key: str) -> int:
+        """How many entries a key has, whatever they are worth."""
+        if self.kind == "redis":
+            with redis.Redis.from_url(self.url) as client:
+                return int(client.zcard(f"{{jobsched:{self.installation}}}:slots:{key}"))
+        with self.opened[0].connect() as conn:
+            rows = sa.select(sa.func.count()).where(tables.slots.c.key == key)
+            return int(conn.execute(rows).scalar_one())
+
     def close(self) -> None:
         for each in self.opened:
             each.dispose() if isinstance(each, sa.Engine) else each.close()

@@ -17,10 +17,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from celery_jobsched.locks import Answer, Limit, Locks, Step, Verdict
+from celery_jobsched.locks.database import DatabaseLocks
+from celery_jobsched.store import schema, tables
+from celery_jobsched.store.engine import make_engine
 from tests.claimants import KEY, Event, Game, events
-from tests.locks import PLACES, Place, copy, fresh_place, hold, report
+from tests.locks import AT_ONCE, HOUR, PLACES, Place, copy, fresh_place, hold, report
 from tests.processes import ROOT, wait_until
 
 SECONDS = float(os.environ.get("JOBSCHED_TEST_CLAIMANTS_SECONDS", "2"))
@@ -141,23 +145,55 @@ def _after(barrier: Barrier, call):  # type: ignore[no-untyped-def]
 def test_of_copies_that_come_at_the_same_moment_one_runs(
     place: Place, locks: Locks, at_once: ThreadPoolExecutor
 ) -> None:
-    for fire in map(str, range(5)):
-        copies = [copy(fire, token=f"T{n}", worker=f"w{n}") for n in range(THREADS)]
+    for fire in map(str, range(4)):
+        first, later = (
+            [copy(fire, token=f"{way}{n}", worker=f"w{n}", lease=lease) for n in range(THREADS)]
+            for way, lease in (("first", AT_ONCE), ("later", HOUR))
+        )
+        together(at_once, [lambda it=it: locks.admit(it) for it in first])
+        answers = together(at_once, [lambda it=it: locks.admit(it) for it in later])
 
-        answers = together(at_once, [lambda it=it: locks.admit(it) for it in copies])
-
-        assert sorted(answer.name for answer in answers) == ["FIRST", *["OTHER"] * (THREADS - 1)]
+        assert sorted(answer.name for answer in answers) == [*["OTHER"] * (THREADS - 1), "REPLACES"]
 
 
-def test_the_first_who_ever_ask_for_a_key_stay_within_its_limit(
+def test_those_who_ask_for_a_key_at_the_same_moment_stay_within_its_limit(
     place: Place, locks: Locks, at_once: ThreadPoolExecutor
 ) -> None:
-    for key in map(str, range(5)):
-        wanted = [hold(f"{key} {n}", (key, 3), ("shared", 100)) for n in range(THREADS)]
+    for key in map(str, range(4)):
+        for way in ("the first ever", "the later ones"):
+            wanted = [hold(f"{key} {way} {n}", (key, 3), ("all", 100)) for n in range(THREADS)]
 
-        granted = together(at_once, [lambda it=it: locks.acquire([it]) for it in wanted])
+            granted = together(at_once, [lambda it=it: locks.acquire([it]) for it in wanted])
 
-        assert granted.count([True]) == 3
+            assert granted.count([True]) == 3
+            locks.release(wanted)
+
+
+def test_who_is_given_up_as_a_deadlock_tries_again(
+    postgresql_url: str, at_once: ThreadPoolExecutor
+) -> None:
+    engine = make_engine(postgresql_url, 10)
+    schema.prepare(engine, may_change=True)
+    locks = DatabaseLocks(lambda: engine)
+    locks.open(first=True)
+    locks.acquire([hold("1", ("a", 9), ("b", 9))])
+    row = sa.select(tables.slot_keys).with_for_update()
+
+    with engine.connect() as conn:
+        conn.execute(row.where(tables.slot_keys.c.key == "b"))
+        waiting = at_once.submit(locks.acquire, [hold("2", ("a", 9), ("b", 9))])
+        wait_until(lambda: count_waiting(engine), 5)
+        # Ours waits for longer: it is the one to notice, and to be given up.
+        conn.execute(row.where(tables.slot_keys.c.key == "a"))
+
+    assert waiting.result(10) == [True]
+    engine.dispose()
+
+
+def count_waiting(engine: sa.Engine) -> int:
+    with engine.connect() as conn:
+        query = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return int(conn.execute(query).scalar_one())
 
 
 def test_batches_of_the_same_keys_in_any_order_do_not_get_stuck(

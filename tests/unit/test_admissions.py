@@ -279,6 +279,7 @@ def test_an_accepted_copy_is_on_record_with_its_slots_and_its_report(locks: Lock
 
 def test_what_ran_while_the_backend_was_away_is_accepted_all_the_same(locks: Locks) -> None:
     assert locks.accept([Step(copy("1", ("a", 1)))]) == [True]
+    assert locks.free([Limit("a", 1)]) == {"a": 0}
     assert locks.accept([Step(copy("1", ("a", 1), retries=1))]) == [True]
     assert (record(locks).state.value, record(locks).retries) == ("accepted", 1)
 
@@ -312,6 +313,17 @@ def test_renewing_prolongs_record_and_slots(locks: Locks) -> None:
     assert kept == [True]
     assert (record(locks).state.value, record(locks).alive) == ("accepted", True)
     assert locks.free([Limit("a", 1)]) == {"a": 0}
+
+
+def test_a_lease_that_covers_a_countdown_is_not_shortened(locks: Locks) -> None:
+    it = running(locks, copy("1", ("a", 1), lease=HOUR))
+    locks.renew([copy("1", ("a", 1), lease=2 * HOUR)])
+
+    locks.renew([it])
+
+    ((_, until),) = locks.holders(["a"])["a"]
+    assert until - NOW > 1.5 * HOUR
+    assert record(locks).until == until
 
 
 @pytest.mark.parametrize(

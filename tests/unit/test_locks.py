@@ -1,7 +1,11 @@
-"""The contract of slots and of the memory, for every backend."""
+"""The contract of slots and of the memory, for every backend.
+
+JOBSCHED_TEST_LOCK_PAIRS=10000 acquires and releases more than CI does.
+"""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -10,6 +14,7 @@ from celery_jobsched.locks import Holder, Limit, Locks, Step
 from tests.locks import AT_ONCE, HOUR, NOW, Place, copy, hold, running
 from tests.processes import wait_until
 
+PAIRS = int(os.environ.get("JOBSCHED_TEST_LOCK_PAIRS", "1000"))
 SHORT = timedelta(milliseconds=100)
 MINUTE = timedelta(minutes=1)
 AWKWARD = 'it\'s "a key", {of} 50 % \\ :colons: ünï→🦊'
@@ -97,6 +102,23 @@ def test_a_holder_whose_lease_is_over_does_not_count(locks: Locks) -> None:
     assert names(locks, "a") == []
     assert locks.free([Limit("a", 1)]) == {"a": 1}
     assert locks.acquire([hold("2", ("a", 1))]) == [True]
+
+
+def test_who_let_its_lease_run_out_is_a_newcomer(locks: Locks) -> None:
+    locks.acquire([hold("1", ("a", 2))])
+    locks.acquire([hold("2", ("a", 2), lease=AT_ONCE)])
+
+    assert locks.acquire([hold("2", ("a", 1))]) == [False]
+
+
+def test_what_is_over_does_not_pile_up(locks: Locks, place: Place) -> None:
+    for n in range(10):
+        locks.acquire([hold(f"held {n}", ("a", 1), lease=AT_ONCE)])
+        locks.release([hold(f"released {n}", ("a", 1), lease=AT_ONCE)])
+
+    locks.acquire([hold("1", ("a", 1))])
+
+    assert place.count_slots("a") == 1
 
 
 def test_a_slot_is_free_again_when_its_lease_ends_and_not_before(locks: Locks) -> None:
@@ -287,12 +309,12 @@ def test_what_is_over_can_be_pruned(locks: Locks, place: Place) -> None:
     assert locks.prune(100) == 0
 
 
-def test_a_hundred_batches_leave_no_slot_behind(locks: Locks) -> None:
-    for n in range(20):
-        wanted = [hold(f"{n} {i}", (f"key {i % 7}", 10), ("all", 50)) for i in range(50)]
+def test_a_thousand_pairs_leave_no_slot_behind(locks: Locks) -> None:
+    for n in range(PAIRS // 100):
+        wanted = [hold(f"{n} {i}", (f"key {i % 7}", 15), ("all", 100)) for i in range(100)]
         assert all(locks.acquire(wanted))
         locks.release(wanted)
 
     keys = ["all", *(f"key {i}" for i in range(7))]
     assert all(held == [] for held in locks.holders(keys).values())
-    assert locks.free([Limit("all", 50)]) == {"all": 50}
+    assert locks.free([Limit("all", 100)]) == {"all": 100}
