@@ -9,6 +9,7 @@ import pytest
 from celery_jobsched.fire import FireState
 from celery_jobsched.locks import Admission, Answer, Copy, Limit, Locks, Step, Verdict
 from tests.locks import AT_ONCE, HOUR, LONG_AGO, NOW, Place, copy, hold, report, running
+from tests.processes import ROOT
 
 RUN, REFUSE, HAND_BACK, WAIT = Verdict.RUN, Verdict.REFUSE, Verdict.HAND_BACK, Verdict.WAIT
 DAY = timedelta(days=1)
@@ -188,6 +189,15 @@ def test_a_record_lives_for_as_long_as_a_copy_may(locks: Locks, place: Place) ->
 
     assert list(forgetful.admissions(["1", "2"])) == ["2"]
     assert locks.admit(copy("1")) is Answer.FIRST
+
+
+@pytest.mark.parametrize("answer", Answer, ids=lambda answer: answer.name)
+def test_the_documentation_has_each_line_of_the_table(answer: Answer) -> None:
+    page = " ".join((ROOT / "docs" / "why" / "slots.md").read_text().split())
+
+    line = f"| {answer.verdict.value} | {answer.reason} |"
+
+    assert line in page if answer is not Answer.FULL else f"wait ({answer.reason})" in page
 
 
 # Slots
