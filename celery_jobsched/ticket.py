@@ -51,7 +51,7 @@ class Ticket:
             installation=_text(header["installation"]),
             place=_text(header["locks"]),
             limits=tuple(Limit(_text(key), int(most)) for key, most in header["limits"]),
-            lease=timedelta(seconds=float(header["lease"])),
+            lease=_lease(header["lease"]),
             made_at=_instant(header["made_at"]),
             published_at=_instant(header["published_at"]),
         )
@@ -61,6 +61,13 @@ def _text(value: Any, longest: int = 300) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise ValueError(f"expected a text of up to {longest} characters")
     return value
+
+
+def _lease(value: Any) -> timedelta:
+    lease = timedelta(seconds=float(value))
+    if lease <= timedelta(0):
+        raise ValueError("expected a lease of some time")
+    return lease
 
 
 def _instant(value: Any) -> datetime:

@@ -122,7 +122,7 @@ class Sender:
 @contextmanager
 def fresh_sender(database: str, broker: str, folder: Path, **conf: Any) -> Iterator[Sender]:
     results = folder / "results"
-    results.mkdir()
+    results.mkdir(parents=True)
     conf = {
         "result_backend": f"file://{results}",
         "imports": ["celery_jobsched.worker"],
