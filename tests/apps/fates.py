@@ -99,6 +99,27 @@ def die_once(self: Task) -> str:
     return "the second time"
 
 
+class DiesAfterwards(Task):
+    def on_success(self, *args: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(bind=True, name="fates.succeed_and_die", base=DiesAfterwards)
+def succeed_and_die(self: Task) -> str:
+    """Succeed, and be killed before the pool can say so."""
+    write_run(self, [], {})
+    return "done"
+
+
+@app.task(bind=True, name="fates.die_and_retry", retry_on_worker_lost=True, default_retry_delay=0)
+def die_and_retry(self: Task) -> str:
+    """Be killed once, and retried by Celery (5.7)."""
+    write_run(self, [], {})
+    if not self.request.retries:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "again"
+
+
 @app.task(bind=True, name="fates.late", acks_late=True)
 def late(self: Task, wait_for: str) -> str:
     """Acknowledged when it has ended."""

@@ -81,3 +81,10 @@ def test_a_slot_is_kept_between_two_attempts(sender: Sender) -> None:
     last = sender.wait_for(fire, "succeeded")
     assert (first.retries, last.retries) == (0, 1)
     assert last.at - first.at > LEASE
+
+
+@pytest.mark.parametrize("sender", ["prefork", "gevent"], indirect=True)
+def test_a_hard_time_limit_is_on_record_where_the_pool_has_one(sender: Sender) -> None:
+    fire = sender.send("fates.hang", time_limit=0.5)
+
+    assert str(sender.wait_for(fire, "failed").error).startswith("TimeLimitExceeded")
