@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
+    BrokerAway,
     EnvironmentMismatch,
     InvalidJob,
     InvalidSetting,
+    InvalidSource,
+    JobChanged,
     JobExistError,
     JobNotFound,
+    JobOwned,
     JobschedError,
+    LocksAway,
     NextFireTimeError,
+    NoWorkers,
     SchemaMismatch,
 )
 
@@ -25,16 +31,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BrokerAway",
     "CurrentFire",
     "EnvironmentMismatch",
     "InvalidJob",
     "InvalidSetting",
+    "InvalidSource",
     "Job",
+    "JobChanged",
     "JobExistError",
     "JobNotFound",
+    "JobOwned",
     "Jobs",
     "JobschedError",
+    "LocksAway",
     "NextFireTimeError",
+    "NoWorkers",
     "Scheduler",
     "SchemaMismatch",
     "current_fire",

@@ -7,37 +7,47 @@ due, rows that were edited. It never raises: what goes wrong is logged, and trie
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from celery.beat import Scheduler as CeleryScheduler
-from sqlalchemy.exc import DBAPIError
 
-from . import events
-from .claiming import Claiming
-from .declare import check_calendars, declared_jobs
+from .asking import asking_of
+from .claiming import Claiming, tell
+from .decisions import Decisions
+from .declare import check_calendars, declared_jobs, with_decorated
+from .differing import Differences, differences
 from .dispatch import Batch, Dispatcher
-from .errors import InvalidJob, JobschedError
+from .ending import end_runs
+from .errors import InvalidJob
+from .fire import Fire
 from .interrupts import uninterrupted
-from .publish import Publisher, begin_transactions, noted
+from .limits import Rights
+from .overdue import Overdue
+from .publish import Publisher, begin_transactions, bounded_connection, noted, urgency_of
+from .rate import Rate
+from .reports import Reports
 from .runtime import Runtime
+from .setbacks import Setbacks
 from .settings import unknown_options
-from .store import fires, planning
-from .store.engine import is_deadlock
-from .store.pages import Claimant, Claimed, Poll
+from .shadow import Shadow
+from .slots import Slots
+from .store import fires, planning, schema
+from .store.deliveries import Delivery
+from .store.pages import Claimant, Poll
+from .store.skips import Run
+from .ticket import Ticket
 from .upkeep import Upkeep
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
 _EDITED_AT_ONCE = 1000
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 2.0
 _REFUSED_PAUSE_S = 2.0
-_DEADLOCK_PAUSE_S = 0.01
 #: A look that is older is not claimed by: what it would claim would be ours for too short a time.
 _FRESH_S = 0.5
 
@@ -53,8 +63,8 @@ class Scheduler(CeleryScheduler):
     def __init__(self, app: Any, **kwargs: Any) -> None:
         self.runtime = Runtime(app)
         self.id = str(uuid.uuid4())
-        self._ticking = False
-        self._failures = 0
+        self._turn = 0
+        self._setbacks = Setbacks(self.runtime.close)
         #: Where the past of the edits ends that are being planned.
         self._edits_since: datetime | None = None
         super().__init__(app, **kwargs)
@@ -74,17 +84,54 @@ class Scheduler(CeleryScheduler):
         entries = {**self.data, **self.app.conf.beat_schedule}
         try:
             check_calendars(settings.calendars)
-            declared = declared_jobs(settings.jobs, entries, zone_name, settings.calendars)
+            definitions = with_decorated(self.app, settings.jobs)
+            declared = declared_jobs(definitions, entries, zone_name, settings.calendars)
         except InvalidJob as error:
             logger.critical("%s", error, extra={"action": "declare", "job": error.job})
             raise
         self._upkeep = Upkeep(self.runtime, self.id, declared)
+        self._decisions = Decisions(settings.decision_log, self.id, self.runtime.clock.now)
+        self._overdue = Overdue(self._upkeep.say_alive)
+        weakref.finalize(self, self._overdue.end)
+        self._reports = Reports(self.runtime)
+        self._watch = Watch(self.runtime, lambda: self._upkeep.locks)
         self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
-        self._claiming = Claiming(self.runtime, self._claimant)
-        publisher = Publisher(self.app, settings, self.apply_entry, self.apply_async)
-        self._dispatcher = Dispatcher(
-            publisher, settings.claim_limit, lambda: self.producer, self._drop_connection
+        asking, urgency = asking_of(settings), partial(urgency_of, self.app)
+        self._claiming = Claiming(self.runtime, self._claimant, asking, urgency)
+        self._shadow = Shadow(self.runtime, self._claimant, asking)
+        publisher = Publisher(
+            self.app,
+            settings,
+            self.apply_entry,
+            self.apply_async,
+            self._ticket_for,
+            self.runtime.clock.monotonic,
         )
+        self._slots = Slots(self.runtime, lambda: self._upkeep.locks, publisher.wants)
+        self._dispatcher = Dispatcher(
+            publisher,
+            settings.claim_limit,
+            lambda: self.producer,
+            self._drop_connection,
+            self._slots,
+            self._end_runs,
+            zone_name,
+            self._upkeep.lags,
+            Rate(settings.max_rate),
+        )
+
+    def difference(self, is_applied: bool = False) -> Differences:
+        """What this beat's start would change in the table, and with *is_applied* changes now.
+
+        Raises:
+            SchemaMismatch: there are no tables.
+        """
+        with self.runtime.reading() as conn:
+            schema.require_tables(conn)
+            found = differences(conn, self._upkeep.source, self._upkeep.declared)
+        if is_applied:
+            self._upkeep.declare()
+        return found
 
     @property
     def info(self) -> str:
@@ -92,18 +139,19 @@ class Scheduler(CeleryScheduler):
         urls = self.runtime.urls
         return f"    . jobs -> {urls['database']}\n    . locks -> {urls['locks']}"
 
+    @property
+    def refusals(self) -> dict[str, int]:
+        """How often this beat left a due job to others, by the kind of reason."""
+        return {cause.value: count for cause, count in self._claiming.refusals.items()}
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what there is to do; the seconds until the next look, 0 when there is more."""
-        self._ticking = True
         try:
-            pause = self._tick()
+            with self._overdue.watched(), uninterrupted():
+                pause = self._tick()
         except Exception as error:  # noqa: BLE001 - what leaves tick ends the beat
-            return self._troubled(error)
-        finally:
-            self._ticking = False
-        if self._failures:
-            logger.warning("ticking again", extra={"action": "tick"})
-        self._failures = 0
+            return self._setbacks.pause_after(error)
+        self._setbacks.over()
         return pause
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kw: Any) -> Any:
@@ -115,105 +163,111 @@ class Scheduler(CeleryScheduler):
         """Nothing to save: the tables are the state."""
 
     def close(self) -> None:
-        """Give back what was opened. Called twice, and by a signal in the midst of a tick."""
-        if self._ticking:
-            return
+        """Give back what was opened; may be called twice."""
         try:
+            self._overdue.end()
+            self._decisions.end()
+            self._claiming.close()
             self._upkeep.sign_off()
         except Exception as error:  # noqa: BLE001 - ending must not fail; that row only informs
             logger.debug("could not sign off: %s", error)
         self.runtime.close()
         self._disconnect(lambda connection: connection.release())
 
+    def _ticket_for(self, fire: Fire, rights: Rights) -> Ticket:
+        place = self.runtime.urls["locks"]
+        return Ticket.of(fire, rights, self._upkeep.installation, place, self.runtime.clock.now())
+
     def _tick(self) -> float:
+        self._decisions.begin()
         self._upkeep.prepare()
         self._dispatcher.mark(self.runtime.engine)
-        moment = time.monotonic()
+        moment = self.runtime.clock.monotonic()
         look = self._claiming.look(moment)
-        if self._upkeep.refused:
-            self._upkeep.keep(look)
+        if self._upkeep.refuses is not None:
+            self._upkeep.keep(look, moment)
             return _REFUSED_PAUSE_S
-        worked = [self._take_over(look, moment), self._claim(look, moment), self._plan(look)]
-        worked.append(self._upkeep.wake(look))
-        self._upkeep.keep(look)
-        return 0.0 if any(worked) else self._until_next(look, moment)
+        worked = [step(look, moment) for step in self._in_turn()]
+        worked += [self._plan(look), self._upkeep.wake(look)]
+        self._upkeep.keep(look, moment)
+        passed = self.runtime.clock.monotonic() - moment
+        return 0.0 if any(worked) else look.wait(passed, float(self.max_interval))
+
+    def _in_turn(self) -> list[Callable[[Poll, float], bool]]:
+        """What this beat is for; where a rate allows little, each that publishes is first once."""
+        if self.runtime.settings.shadow:
+            return [self._shadow.foresee]
+        if self._upkeep.drained is not None:
+            return [self._hear]
+        self._turn = (self._turn + 1) % 3 if self.runtime.settings.max_rate else 0
+        steps = [self._take_over, self._claim, self._wake]
+        return [*steps[self._turn :], *steps[: self._turn], self._hear]
+
+    def _hear(self, look: Poll, moment: float) -> bool:
+        """Read what workers report, and look after what was sent; whether there may be more."""
+        has_read = self._reports.take(self._upkeep.locks, look.now)
+        return self._watch.look_after(look) or has_read
 
     def _take_over(self, look: Poll, moment: float) -> bool:
         """Deliver what nobody owns any more: a dead beat's fires, and what a broker refused."""
         due = look.next_ready_at is not None and look.next_ready_at <= look.now
-        if not due or self._dispatcher.rests:
+        room = self._dispatcher.room
+        if not due or self._dispatcher.rests or not room:
             return False
-        with uninterrupted():
-            with self.runtime.engine.begin() as conn:
-                taken = fires.take_ready(
-                    conn, look.now, self._dispatcher.limit, self.runtime.zone_name
-                )
-            if taken:
-                self._dispatcher.deliver(self.runtime.engine, Batch(taken, look.now, moment))
-        return bool(taken)
+        with self.runtime.engine.begin() as conn:
+            taken = fires.take_ready(conn, look.now, room, self.runtime.zone_name)
+        return self._deliver(taken, look, moment)
 
     def _claim(self, look: Poll, moment: float) -> bool:
         """Claim a page of what is due and deliver it."""
-        if not look.is_due or not self._dispatcher.may_claim():
+        room = 0 if look.freeze else self._dispatcher.room
+        if not look.is_due or not room or not self._dispatcher.may_claim():
             return False
-        if time.monotonic() - moment > _FRESH_S:
+        if self.runtime.clock.monotonic() - moment > _FRESH_S:
             return True
-        with uninterrupted():
-            claimed = self._claiming.claim(look, self._dispatcher.limit, moment)
-            if claimed.deliveries:
-                batch = Batch(claimed.deliveries, look.now, moment)
-                self._dispatcher.deliver(self.runtime.engine, batch)
-        _tell(claimed)
+        claimed = self._claiming.claim(look, self._dispatcher.limit, moment, room)
+        self._deliver(claimed.deliveries, look, moment)
+        tell(claimed)
         return claimed.rows > 0 or self._claiming.has_more(moment)
+
+    def _wake(self, look: Poll, moment: float) -> bool:
+        """Deliver those whose turn it is of the fires that wait for slots."""
+        room = self._dispatcher.room
+        if not look.has_waiting or not room or not self._dispatcher.may_claim():
+            return False
+        return self._deliver(self._slots.woken(look.now, room), look, moment)
+
+    def _deliver(self, deliveries: Sequence[Delivery], look: Poll, moment: float) -> bool:
+        if deliveries:
+            self._dispatcher.deliver(self.runtime.engine, Batch(deliveries, look.now, moment))
+        return bool(deliveries)
+
+    def _end_runs(self, runs: Sequence[Run]) -> None:
+        """Ask runs to end that others replace."""
+        if runs:
+            with self.runtime.reading() as conn:
+                is_heard = self._watch.hears(conn)
+            end_runs(self.app, self._upkeep.locks, runs, self.runtime.clock.now(), is_heard)
 
     def _plan(self, look: Poll) -> bool:
         """Plan a page of edited rows; their past ends where the first of them was found."""
         if not look.has_edited:
             self._edits_since = None
             return False
-        since = self._edits_since = self._edits_since or look.now
+        since = self._edits_since or look.now
         with self.runtime.engine.begin() as conn:
             planned = planning.plan_edited(conn, look.now, since, _EDITED_AT_ONCE, self._claimant)
-        if planned.rows < _EDITED_AT_ONCE:
-            self._edits_since = None
+        self._edits_since = since if planned.rows >= _EDITED_AT_ONCE else None
         if planned.left_from is not None:
             self._claiming.rounds.go_back(planned.left_from)
-        _tell(planned)
+            self._shadow.go_back(planned.left_from)
+        tell(planned)
         return planned.rows > 0
-
-    def _until_next(self, look: Poll, moment: float) -> float:
-        """Seconds to the next known instant, less the time since we looked."""
-        ahead = [at for at in (look.next_wake_at, look.next_ready_at) if at and at > look.now]
-        if not ahead:
-            return float(self.max_interval)
-        wait = (min(ahead) - look.now).total_seconds() - (time.monotonic() - moment)
-        return float(min(max(wait, 0.001), self.max_interval))
-
-    def _troubled(self, error: Exception) -> float:
-        """Say once what is wrong, drop what may be broken; how long to wait."""
-        if is_deadlock(error):
-            logger.debug("lost to another transaction, trying again: %s", error)
-            return _DEADLOCK_PAUSE_S
-        self._failures += 1
-        foreseen = isinstance(error, DBAPIError | JobschedError | OSError)
-        logger.log(
-            logging.ERROR if self._failures == 1 else logging.DEBUG,
-            "tick failed, trying again: %s",
-            _said(error),
-            exc_info=None if foreseen else error,
-            extra={"action": "tick"},
-        )
-        if isinstance(error, DBAPIError):
-            self.runtime.close()
-        return float(min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S))
 
     @cached_property
     def connection(self) -> Any:
         """The broker, each wait for which ends after the socket timeout."""
-        connection: Any = self.app.connection_for_write()
-        for name in _TIMEOUTS.get(connection.transport.driver_type, ()):
-            connection.transport_options.setdefault(name, self.runtime.settings.socket_timeout)
-        return connection
+        return bounded_connection(self.app, self.runtime.settings.socket_timeout)
 
     @cached_property
     def producer(self) -> Any:
@@ -236,34 +290,3 @@ class Scheduler(CeleryScheduler):
                 end(connection)
             except Exception as error:  # noqa: BLE001 - whatever its state, it is let go
                 logger.debug("could not close the broker's connection: %s", error)
-
-
-#: The transport options that bound a wait, by the kind of broker.
-_TIMEOUTS = {
-    "redis": ("socket_timeout", "socket_connect_timeout"),
-    "amqp": ("read_timeout", "write_timeout"),
-}
-
-
-def _said(error: Exception) -> str:
-    """One line of what went wrong: SQLAlchemy adds the statement and a link to its own."""
-    text = str(getattr(error, "orig", None) or error)
-    return " ".join(text.split())
-
-
-def _tell(claimed: Claimed) -> None:
-    for job, missed in claimed.missed:
-        span = {"fire_at": missed.fire_at, "until_at": missed.until_at, "count": missed.count}
-        logger.warning(
-            "job %r: missed %s instants from %s to %s, too late by misfire = %s",
-            job.name,
-            "many" if missed.count is None else missed.count,
-            missed.fire_at.isoformat(),
-            missed.until_at.isoformat(),
-            job.misfire or "once",
-            extra={"action": "missed", "job": job.name, "fire_at": missed.fire_at},
-        )
-        events.fire_missed.send(sender=None, job=job.name, **span)
-    for error in claimed.broken:
-        logger.error("%s", error, extra={"action": "refuse", "job": error.job})
-        events.job_error.send(sender=None, job=error.job, error=error.sentence)

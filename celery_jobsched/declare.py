@@ -8,21 +8,58 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.engine import Connection, RowMapping
 
 from .definition import calendar_names
 from .errors import InvalidJob, InvalidSetting, shown
 from .job import Job
-from .store import calendars, declared, jobs, meta
+from .store import calendars, changes, declared, jobs, meta
 from .triggers.calendar import check_named
 
 logger = logging.getLogger(__name__)
 
 #: How many jobs a sync names in the log.
 _TOLD = 20
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A job that is declared beside its task; without a name it has the task's."""
+
+    task: Any
+    name: str | None
+    fields: Mapping[str, Any]
+
+
+#: What façades declare by decorators, by the application that they are bound to.
+_DECORATED: WeakKeyDictionary[Any, list[list[Declaration]]] = WeakKeyDictionary()
+
+
+def gather(app: Any, declarations: list[Declaration]) -> None:
+    """Let what is in *declarations*, now or later, be declared for *app*."""
+    _DECORATED.setdefault(app, []).append(declarations)
+
+
+def with_decorated(
+    app: Any, definitions: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """*definitions* and those that decorators declare for *app*.
+
+    Raises:
+        InvalidJob: a name is declared twice.
+    """
+    found = dict(definitions)
+    for each in (each for part in _DECORATED.get(app, []) for each in part):
+        name = each.name or str(each.task.name)
+        if name in found:
+            raise InvalidJob("name", name, "one declaration, not two (name= tells two apart)", name)
+        found[name] = {"task": each.task.name, **each.fields}
+    return found
 
 
 def check_calendars(definitions: Mapping[str, Any]) -> None:
@@ -69,10 +106,8 @@ def sync(conn: Connection, source: str, wanted: list[Job], now: datetime) -> Non
     for job in wanted:
         if job.name in rows:
             _sync_one(conn, source, job, rows[job.name])
-    gone = [
-        n for n, row in rows.items() if row["paused_by"] != declared.SYNC and n not in set(names)
-    ]
-    declared.retire(conn, gone)
+    gone = [n for n, row in rows.items() if row["source"] == source and n not in names]
+    declared.retire(conn, gone, source)
     declared.purge(conn, source, now)
     _tell("added from the configuration", [job.name for job in new])
     _tell("no longer declared, disabled", gone)
@@ -90,7 +125,7 @@ def sync_calendars(conn: Connection, source: str, wanted: Mapping[str, str]) -> 
 
 
 def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping) -> None:
-    if row["source"] != source:
+    if row["source"] not in {source, declared.gone(source)}:
         # Celery declares its own clean-up for each application: one is enough.
         logger.log(
             logging.DEBUG if job.task == "celery.backend_cleanup" else logging.ERROR,
@@ -99,8 +134,9 @@ def _sync_one(conn: Connection, source: str, job: Job, row: RowMapping) -> None:
             row["source"],
             extra={"action": "sync", "job": job.name},
         )
-    elif changed := declared.difference(job, row):
-        jobs.update(conn, job.name, changed)
+    elif changed := declared.difference(job, row, source):
+        with changes.recorded(conn, job.name, changes.Author("config", source)):
+            jobs.update(conn, job.name, changed)
         _tell(f"changed by the configuration ({', '.join(sorted(changed))})", [job.name])
 
 
@@ -138,4 +174,6 @@ def _schedule(given: Mapping[str, Any]) -> Any:
     from celery.schedules import maybe_schedule
 
     schedule: Any = given.get("schedule")
-    return maybe_schedule(schedule, bool(given.get("relative")))
+    is_interval = isinstance(schedule, int | float | timedelta)
+    # What is neither an interval nor a schedule is refused with the rest of the definition.
+    return maybe_schedule(schedule, bool(given.get("relative"))) if is_interval else schedule

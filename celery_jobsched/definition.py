@@ -48,11 +48,11 @@ _READERS: dict[str, read.Reader] = {
     "on_end": read.word("keep", "delete"),
     "enabled": read.flag,
     "timezone": read.timezone_name,
-    "max_concurrency": read.later("limits"),
-    "concurrency_key": read.later("limits"),
-    "max_failures": read.later("reports of workers"),
-    "on_success": read.later("reports of workers"),
-    "on_failure": read.later("reports of workers"),
+    "max_concurrency": read.whole(1),
+    "concurrency_key": read.keyword,
+    "max_failures": read.whole(1),
+    "on_success": read.keyword,
+    "on_failure": read.keyword,
     "only_during": read.calendar,
     "not_during": read.calendar,
     "on_excluded": read.word("skip", "next", "previous"),
@@ -153,4 +153,6 @@ def checked(columns: tuple[tuple[str, Any], ...], default_timezone: str) -> dict
         InvalidJob: names the column, not the job.
     """
     given = {name: value for name, value in columns if value is not None}
-    return read_values({"task": "-", **given}, default_timezone)
+    found = read_values({"task": "-", **given}, default_timezone)
+    del found["task"]
+    return found

@@ -6,12 +6,12 @@ with new tokens; what was published and could not be marked yet is marked before
     broker away        all of the batch stays pending; nothing more is claimed meanwhile
     one bad message    batches are halved until it stands alone; it fails once others got through
     database away      what the broker has is remembered and marked as soon as it is back
+    no slot free       a verdict by the rule of overlap, which is written down in the same go
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,11 +19,16 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
-from . import events
-from .fire import Fire
+from .fire import Origin
+from .lags import Lags
 from .publish import Outcome, Publisher
-from .store import fires
-from .store.fires import OWNED_FOR, Delivery
+from .rate import Rate
+from .slots import Granted, Slots
+from .store import ends, fires, skips
+from .store.deliveries import Delivery
+from .store.fires import OWNED_FOR
+from .store.skips import Run
+from .telling import UNWANTED, tell_cancelled, tell_failed, tell_sent, tell_settled
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +66,28 @@ class Batch:
 class Dispatcher:
     """Delivers batches and learns from them how the broker is.
 
-    ``connect`` gives a producer or raises; ``disconnect`` drops a connection that went bad.
+    ``connect`` gives a producer or raises; ``disconnect`` drops a connection that went bad;
+    ``end_runs`` asks runs to end that others replace.
     """
 
     publisher: Publisher
     most: int
     connect: Callable[[], Any]
     disconnect: Callable[[], None]
+    slots: Slots
+    end_runs: Callable[[Sequence[Run]], None]
+    #: The zone of jobs that name none.
+    zone_name: str = "UTC"
+    #: How late what is sent is.
+    lags: Lags = field(default_factory=Lags)
+    #: How many may be published.
+    rate: Rate = field(default_factory=Rate)
     limit: int = 0
     failures: int = 0
     _paused_until: float = 0.0
     _delivered: int = 0
     _suspects: dict[str, int] = field(default_factory=dict)
-    _unmarked: tuple[Outcome, datetime] | None = None
+    _unmarked: tuple[Outcome, Granted, datetime] | None = None
 
     def __post_init__(self) -> None:
         self.limit = self.most
@@ -81,7 +95,12 @@ class Dispatcher:
     @property
     def rests(self) -> bool:
         """Whether the broker is left alone for a moment."""
-        return time.monotonic() < self._paused_until
+        return self.publisher.monotonic() < self._paused_until
+
+    @property
+    def room(self) -> int:
+        """How many to take and publish now, 0 while the rate is used up."""
+        return min(self.limit, self.rate.room(self.publisher.monotonic()))
 
     def may_claim(self) -> bool:
         """Whether the broker takes fires, as far as we know; asks it after a failure and a pause.
@@ -101,29 +120,83 @@ class Dispatcher:
 
     def deliver(self, engine: Engine, batch: Batch) -> bool:
         """Publish a batch and mark what became of it; whether the broker took it."""
-        deliveries, began = batch.deliveries, time.monotonic()
-        try:
-            outcome = self.publisher.publish(deliveries, self.connect(), batch.publish_until)
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises: it is away
-            outcome = Outcome(unknown=[each.fire.id for each in deliveries], trouble=error)
-        self._learn(outcome, time.monotonic() - began)
-        self._unmarked = (outcome, batch.owned_until)
+        began = self.publisher.monotonic()
+        room = self.rate.room(began)
+        granted, outcome = self._publish(batch, batch.deliveries[:room])
+        self._learn(outcome, self.publisher.monotonic() - began)
+        self.rate.spend(len(outcome.sent) + len(outcome.unknown))
+        outcome.left += [each.fire.id for each in batch.deliveries[room:]]
+        self._note_lags(outcome, batch)
+        self._unmarked = (outcome, granted, batch.owned_until)
+        self.slots.release(self._without_run(outcome, granted))
         self.mark(engine)
-        _tell(outcome, {each.fire.id: each.fire for each in deliveries})
+        tell_sent(outcome.sent, batch.deliveries)
         return outcome.trouble is None
+
+    def _without_run(self, outcome: Outcome, granted: Granted) -> list[Delivery]:
+        """Those that need their slots no more; of one that was taken over a copy may still run."""
+        over = {*outcome.cancelled, *(id_ for id_, _ in outcome.failed)}
+        ended = set(outcome.sent) if self.publisher.is_eager else set()
+        return [
+            each
+            for each in granted.deliveries
+            if each.fire.id in ended or (each.fire.id in over and each.fire.publishes <= 1)
+        ]
+
+    def _note_lags(self, outcome: Outcome, batch: Batch) -> None:
+        """Note how late the schedule's fires were sent, of those that were sent for the first time.
+
+        One that waited for a slot is not late by this beat's doing.
+        """
+        moment, sent = self.publisher.monotonic(), set(outcome.sent)
+        at = batch.now + timedelta(seconds=moment - batch.moment)
+        for fire in (each.fire for each in batch.deliveries if each.fire.id in sent):
+            if fire.origin is Origin.SCHEDULE and fire.is_newcomer:
+                self.lags.note(at - fire.due_at, moment)
+
+    def _publish(self, batch: Batch, deliveries: Sequence[Delivery]) -> tuple[Granted, Outcome]:
+        """Publish those that have the slots they need, once the broker answers."""
+        try:
+            producer = self.connect()
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises: it is away
+            unknown = [each.fire.id for each in deliveries]
+            return Granted(deliveries), Outcome(unknown=unknown, trouble=error)
+        granted = self.slots.grant(deliveries)
+        return granted, self.publisher.publish(granted.deliveries, producer, batch.publish_until)
 
     def mark(self, engine: Engine) -> None:
         """Write down what became of the last batch, unless that was done."""
         if self._unmarked is None:
             return
-        outcome, owned_until = self._unmarked
-        again_at = owned_until - OWNED_FOR + timedelta(seconds=self._wait_of(outcome))
+        outcome, granted, owned_until = self._unmarked
+        now = owned_until - OWNED_FOR
+        again_at = now + timedelta(seconds=self._wait_of(outcome))
         with engine.begin() as conn:
-            fires.mark_sent(conn, outcome.sent)
-            fires.mark_failed(conn, outcome.failed)
-            fires.mark_cancelled(conn, outcome.cancelled, "its job was paused or deleted")
+            self._mark_sent(conn, outcome.sent, granted, now)
+            failed = ends.fail(conn, outcome.failed, now, self.zone_name)
+            fires.mark_cancelled(conn, outcome.cancelled, UNWANTED)
             fires.put_back(conn, outcome.unknown, owned_until, again_at)
+            fires.give_back(conn, outcome.left, owned_until)
+            ask_at = now + self.slots.again_after
+            settled = skips.settle(conn, granted.verdict, owned_until, ask_at)
         self._unmarked = None
+        tell_cancelled(outcome.cancelled, granted.deliveries)
+        tell_failed(failed)
+        tell_settled(settled)
+        self.end_runs(settled.ending)
+
+    def _mark_sent(self, conn: Any, sent: Sequence[str], granted: Granted, now: datetime) -> None:
+        if self.publisher.is_eager:
+            fires.mark_sent(conn, sent)
+            return
+        limited = granted.limited
+        fires.mark_sent(
+            conn,
+            [id_ for id_ in sent if id_ not in limited],
+            now + timedelta(seconds=self.publisher.settings.resend_after),
+        )
+        own = [(id_, limited[id_]) for id_ in sent if id_ in limited]
+        fires.mark_limited(conn, [(id_, rights, now + rights.renewal) for id_, rights in own])
 
     @property
     def _pause(self) -> float:
@@ -179,7 +252,7 @@ class Dispatcher:
 
     def _failed(self, error: BaseException, count: int) -> None:
         self.failures += 1
-        self._paused_until = time.monotonic() + self._pause
+        self._paused_until = self.publisher.monotonic() + self._pause
         self.publisher.forget()
         self.disconnect()
         logger.log(
@@ -194,15 +267,3 @@ class Dispatcher:
         if self.failures:
             logger.warning("the broker takes fires again", extra={"action": "publish"})
         self.failures = 0
-
-
-def _tell(outcome: Outcome, known: dict[str, Fire]) -> None:
-    for id_ in outcome.sent if events.fire_sent.receivers else ():
-        fire = known[id_]
-        told = {"job": fire.job_name, "fire_id": id_, "fire_at": fire.fire_at}
-        events.fire_sent.send(sender=None, origin=fire.origin.value, **told)
-    for id_, problem in outcome.failed:
-        fire = known[id_]
-        told = {"job": fire.job_name, "fire_id": id_, "fire_at": fire.fire_at}
-        logger.error("job %r: fire %s failed: %s", fire.job_name, id_, problem, extra=told)
-        events.fire_failed.send(sender=None, error=problem, **told)

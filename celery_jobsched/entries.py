@@ -21,6 +21,7 @@ from .errors import InvalidJob
 from .fire import Fire
 from .job import Job
 from .placeholders import filled
+from .ticket import Ticket
 from .triggers.celery import parse_celery
 from .triggers.cron import Cron, parse_cron
 from .triggers.every import Every
@@ -59,12 +60,14 @@ class FireEntry(ScheduleEntry):
     problem: BaseException | None = None
 
 
-def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> FireEntry:
+def entry_for(
+    app: Any, fire: Fire, job: Job, ticket: Ticket, declared: bool, origin: str
+) -> FireEntry:
     """A fresh entry: monitors change its options' headers as they like.
 
     *declared*: the queue is known to the broker; *origin*: how Celery names the sender.
     """
-    header = _header(fire, job)
+    header = _header(fire, job) | ticket.to_header()
     values = {
         "fire_at": header["fire_at"],
         "fire_date": header["local"][:10],
@@ -73,16 +76,20 @@ def entry_for(app: Any, fire: Fire, job: Job, declared: bool, origin: str) -> Fi
     }
     args = filled(job.args if fire.args is None else fire.args, values)
     kwargs = filled(job.kwargs if fire.kwargs is None else fire.kwargs, values)
+    given, when = job.options, celery_schedule(job)
+    if fire.is_follow_up:
+        # What it is told is data, where it goes is its own task's, and no monitor waits for it.
+        args, kwargs, given, when = fire.args or [], fire.kwargs or {}, {}, None
     entry = FireEntry(
         name=job.name,
-        task=job.task,
-        schedule=celery_schedule(job),
+        task=fire.task or job.task,
+        schedule=when,
         args=tuple(args),
         kwargs=kwargs,
         options={
-            **job.options,
-            **_links(job.options),
-            "headers": _headers(job, header),
+            **given,
+            **_links(given),
+            "headers": _headers(given, job.name, header),
             "task_id": fire.id,
             "retry": False,
             "origin": origin,
@@ -193,11 +200,11 @@ def _links(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _headers(job: Job, header: dict[str, Any]) -> dict[str, Any]:
+def _headers(options: dict[str, Any], name: str, header: dict[str, Any]) -> dict[str, Any]:
     return {
-        **(job.options.get("headers") or {}),
+        **(options.get("headers") or {}),
         "celery_beat_task": True,
-        "periodic_task_name": job.name,
+        "periodic_task_name": name,
         "jobsched": header,
     }
 

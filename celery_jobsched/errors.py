@@ -11,10 +11,15 @@ __all__ = [
     "EnvironmentMismatch",
     "InvalidJob",
     "InvalidSetting",
+    "InvalidSource",
+    "JobChanged",
     "JobExistError",
     "JobNotFound",
+    "JobOwned",
     "JobschedError",
+    "LocksAway",
     "NextFireTimeError",
+    "NoWorkers",
     "SchemaMismatch",
 ]
 
@@ -33,6 +38,8 @@ def shown(value: Any) -> str:
 
 def printable(text: str) -> str:
     """*text* as every database takes it: no NUL, no half of a character, whatever came in."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
 
 
@@ -82,6 +89,10 @@ class InvalidSetting(JobschedError, ValueError):
     """An option of the configuration holds what it must not."""
 
 
+class InvalidSource(JobschedError, ValueError):
+    """What was to be imported from is not there, or cannot be read."""
+
+
 class JobExistError(JobschedError):
     """A job of this name exists already."""
 
@@ -93,9 +104,29 @@ class JobNotFound(JobschedError, KeyError):
         return " ".join(str(part) for part in self.args)
 
 
+class JobChanged(JobschedError):
+    """The job is not what it was when it was read: somebody changed it since."""
+
+
+class JobOwned(JobschedError):
+    """The configuration owns this job: it is changed there, or by force until the next sync."""
+
+
+class NoWorkers(JobschedError):
+    """No worker answers."""
+
+
 class SchemaMismatch(JobschedError):
     """The database's tables are not those that this release knows."""
 
 
 class EnvironmentMismatch(JobschedError):
     """The database belongs to another environment than this beat."""
+
+
+class LocksAway(JobschedError):
+    """The backend of the locks does not answer, or not as it should; the cause says how."""
+
+
+class BrokerAway(JobschedError):
+    """The broker does not take what workers were to be told."""

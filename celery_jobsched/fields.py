@@ -192,15 +192,6 @@ def _names_task(signature: Any) -> bool:
     return isinstance(signature, dict) and isinstance(signature.get("task"), str | dict)
 
 
-def later(what: str) -> Reader:
-    """A column whose room is not built yet: refused in words, never ignored."""
-
-    def read(field: str, value: Any) -> Any:
-        raise InvalidJob(field, value, f"nothing: {what} are not part of this release")
-
-    return read
-
-
 def _number(value: Any) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

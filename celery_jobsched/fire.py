@@ -13,6 +13,8 @@ from .clock import UTC
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_ID_LENGTH = 36
+_LAST_PLACE = 0xFFF
 
 
 class Origin(str, Enum):
@@ -23,6 +25,8 @@ class Origin(str, Enum):
     MANUAL = "manual"
     KEYWORD = "keyword"
     BACKFILL = "backfill"
+    #: The task that a job's ``on_success`` or ``on_failure`` names.
+    FOLLOW_UP = "follow-up"
 
     @property
     def is_clock(self) -> bool:
@@ -49,7 +53,7 @@ class FireState(str, Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more is expected of it (a lost run may still turn out well)."""
+        """Whether nothing more is expected of it (a lost or cancelled one may run all the same)."""
         return self not in _OPEN
 
     def may_become(self, other: FireState) -> bool:
@@ -82,9 +86,17 @@ MOVES: Mapping[FireState, frozenset[FireState]] = {
         {FireState.PENDING, FireState.SENT, FireState.SKIPPED, FireState.CANCELLED} | _RUNS
     ),
     FireState.SENT: frozenset({FireState.PENDING, FireState.WAITING} | _RUNS),
-    FireState.STARTED: frozenset({FireState.RETRYING, FireState.PENDING} | _ENDS),
-    FireState.RETRYING: frozenset({FireState.STARTED, FireState.PENDING} | _ENDS),
+    FireState.STARTED: frozenset(
+        {FireState.RETRYING, FireState.PENDING, FireState.WAITING} | _ENDS
+    ),
+    FireState.RETRYING: frozenset(
+        {FireState.STARTED, FireState.PENDING, FireState.WAITING} | _ENDS
+    ),
     FireState.LOST: frozenset({FireState.SUCCEEDED}),
+    # By a copy that a beat had published and could not note before it died.
+    FireState.CANCELLED: frozenset(
+        {FireState.STARTED, FireState.RETRYING, FireState.SUCCEEDED, FireState.FAILED}
+    ),
 }
 
 
@@ -102,14 +114,47 @@ class Fire:
     publishes: int = 1
     args: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
+    #: Its own, where it is not the job's: of a follow-up.
+    task: str | None = None
+    #: The key that it waited for and is to have a slot of now.
+    waiting_for: str | None = None
+    #: Since when there can be copies of it that count, where not since it was made.
+    copies_since: datetime | None = None
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether it runs what follows another fire of the job, and not the job's own task."""
+        return self.task is not None
+
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether it has no place among those that wait for slots, and cannot hold any yet.
+
+        What was given to a broker once may be on its way to a worker.
+        """
+        return self.waiting_for is None and self.publishes <= 1
 
 
-def new_id(now: datetime) -> str:
-    """A random id that sorts by time: RFC 9562's UUID version 7.
+def new_id(now: datetime, place: int | None = None) -> str:
+    """A random id that sorts by time, and then by *place*: RFC 9562's UUID version 7.
 
     The order keeps the primary key's index compact and makes age a range of it.
     """
-    return _uuid7(now, int.from_bytes(os.urandom(10), "big"))
+    random = int.from_bytes(os.urandom(10), "big")
+    if place is not None:
+        random = min(place, _LAST_PLACE) << 62 | random & 0x3FFFFFFFFFFFFFFF
+    return _uuid7(now, random)
+
+
+def made_at(id_: str) -> datetime:
+    """When a fire of that id was made, to the millisecond.
+
+    Raises:
+        ValueError: it is none that :func:`new_id` makes.
+    """
+    if len(id_) != _ID_LENGTH:
+        raise ValueError(f"expected an id of {_ID_LENGTH} characters")
+    return _EPOCH + int(id_[:13].replace("-", ""), 16) * _MILLISECOND
 
 
 def oldest_id(at: datetime) -> str:

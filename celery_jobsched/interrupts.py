@@ -1,7 +1,8 @@
 """Letting a piece of work finish before a signal ends the process.
 
-Celery's beat answers SIGTERM by raising SystemExit wherever it is; between publishing a fire and
-marking it, that would leave a message that nobody knows of.
+Celery's beat answers SIGTERM by raising SystemExit wherever it is. Between publishing a fire and
+marking it, that would leave a message that nobody knows of; and where an object is deleted, Python
+drops what is raised, and the beat would never end.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -24,10 +26,10 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    came: list[signal.Signals] = []
 
     def note(signum: int, frame: FrameType | None) -> None:
-        came.append(signum)
+        came.append(signal.Signals(signum))
 
     former = {signum: signal.signal(signum, note) for signum in _ENDING}
     try:
@@ -36,4 +38,12 @@ def uninterrupted() -> Iterator[None]:
         for signum, handler in former.items():
             signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
         if came:
-            signal.raise_signal(came[0])
+            _answer(came[0], former[came[0]])
+
+
+def _answer(signum: signal.Signals, handler: Any) -> None:
+    # Called here, not raised: a signal is answered wherever Python next looks for one.
+    if callable(handler):
+        handler(signum, None)
+    else:
+        signal.raise_signal(signum)

@@ -57,14 +57,19 @@ class Job:
     on_excluded: str | None = None
     max_fires: int | None = None
     jitter: float | None = None
+    max_concurrency: int | None = None
+    concurrency_key: str | None = None
     overlap: str | None = None
     misfire: str | None = None
     misfire_grace_time: float | None = None
     lease: float | None = None
+    max_failures: int | None = None
     month_end: str | None = None
     dst_gap: str | None = None
     dst_fold: str | None = None
     on_end: str | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
     enabled: bool = True
 
     # state, the scheduler's own: what the row remembers, no part of the definition
@@ -74,6 +79,7 @@ class Job:
     next_fire_at: datetime | None = field(default=None, compare=False)
     last_fire_at: datetime | None = field(default=None, compare=False)
     fire_count: int = field(default=0, compare=False)
+    failure_count: int = field(default=0, compare=False)
     paused_until: datetime | None = field(default=None, compare=False)
     #: The zone of a job that names none: the application's.
     default_timezone: str = field(default="UTC", compare=False)
@@ -152,7 +158,7 @@ class Job:
             return None
         return f"no trigger {name} is registered"
 
-    @property
+    @cached_property
     def first_past(self) -> datetime | None:
         """Where a new job's past ends: the whole second it was made in, that one included."""
         return self.created_at and self.created_at.replace(microsecond=0)

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PLACEHOLDERS", "filled"]
+__all__ = ["PLACEHOLDERS", "filled", "unfilled"]
 
 #: What can be filled in; ``{{fire_at}}`` stands for the text ``{fire_at}`` itself.
 PLACEHOLDERS = ("fire_at", "fire_date", "previous_fire_at", "job")
 
 _NAMES = "|".join(PLACEHOLDERS)
+_NAMED = re.compile(rf"\{{({_NAMES})\}}")
 _PLACEHOLDER = re.compile(rf"\{{(\{{(?:{_NAMES})\}})\}}|\{{({_NAMES})\}}")
 
 
@@ -29,6 +30,17 @@ def filled(value: Any, values: Mapping[str, str | None]) -> Any:
         return [filled(each, values) for each in value]
     if isinstance(value, Mapping):
         return {key: filled(each, values) for key, each in value.items()}
+    return value
+
+
+def unfilled(value: Any) -> Any:
+    """What has to be written for :func:`filled` to give *value* back, whatever stands in it."""
+    if isinstance(value, str):
+        return _NAMED.sub(r"{{\1}}", value)
+    if isinstance(value, list | tuple):
+        return [unfilled(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: unfilled(each) for key, each in value.items()}
     return value
 
 

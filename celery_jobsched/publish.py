@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
 from celery.beat import ScheduleEntry
 from celery.result import denied_join_result
 from kombu.exceptions import OperationalError
 
 from .entries import FireEntry, entry_for, this_process
-from .errors import JobschedError
+from .errors import JobschedError, shown
 from .fire import Fire
 from .job import Job
+from .limits import Rights
+from .rate import Urgency
 from .settings import Settings
-from .store.fires import Delivery
+from .store.deliveries import Delivery
+from .ticket import Ticket
 
 _MOST_DECLARED = 10_000
 
@@ -49,14 +52,22 @@ class Publisher:
     """Publishes fires through a scheduler's ``apply_entry``, so that monitors see them.
 
     ``apply_entry`` and ``apply_async`` are the scheduler's; both take an entry and a producer.
+    ``ticket_for`` gives what a worker needs to know for admission.
     """
 
     app: Any
     settings: Settings
     apply_entry: Callable[..., Any]
     apply_async: Callable[..., Any]
+    ticket_for: Callable[[Fire, Rights], Ticket]
+    monotonic: Callable[[], float] = time.monotonic
     _declared: set[tuple[Any, ...]] = field(default_factory=set)
     _origin: str = field(default_factory=this_process)
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether what is sent has run by then, as tests have it: nobody reports of it."""
+        return bool(self.app.conf.task_always_eager)
 
     def forget(self) -> None:
         """Forget what was declared: the connection is another one now."""
@@ -72,11 +83,11 @@ class Publisher:
         published: list[str] = []
         try:
             with denied_join_result(), _batch(producer):
-                for fire, job in ((each.fire, each.job) for each in wanted):
-                    if time.monotonic() > until:
-                        outcome.left.append(fire.id)
+                for each in wanted:
+                    if self.monotonic() > until:
+                        outcome.left.append(each.fire.id)
                     else:
-                        self._publish(fire, job, producer, outcome, published)
+                        self._publish(each, producer, outcome, published)
             self._commit(producer)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the rows are the record
             outcome.trouble = error
@@ -88,11 +99,13 @@ class Publisher:
         return outcome
 
     def _publish(
-        self, fire: Fire, job: Any, producer: Any, outcome: Outcome, published: list[str]
+        self, delivery: Delivery, producer: Any, outcome: Outcome, published: list[str]
     ) -> None:
-        key = _route_key(job)
+        fire, job = delivery.fire, cast(Job, delivery.job)
+        key = _route_key(fire, job)
         try:
-            entry = entry_for(self.app, fire, job, key in self._declared, self._origin)
+            ticket = self.ticket_for(fire, delivery.rights)
+            entry = entry_for(self.app, fire, job, ticket, key in self._declared, self._origin)
         except Exception as error:  # noqa: BLE001 - what cannot be made fails alone
             outcome.failed.append((fire.id, f"{type(error).__name__}: {error}"))
             return
@@ -115,32 +128,29 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - as apply_entry does
             entry.problem = entry.problem or error
 
+    def wants(self, delivery: Delivery) -> bool:
+        """Whether a fire is to be published at all."""
+        return self._is_wanted(delivery, Outcome())
+
     def _is_wanted(self, delivery: Delivery, outcome: Outcome) -> bool:
         fire, job = delivery.fire, delivery.job
         if delivery.problem is not None:
             outcome.failed.append((fire.id, delivery.problem))
         elif job is None or (fire.origin.is_clock and not job.enabled):
             outcome.cancelled.append(fire.id)
-        elif problem := self._refusal(job):
+        elif problem := self._refusal(fire.task or job.task, job):
             outcome.failed.append((fire.id, problem))
         else:
             return True
         return False
 
-    def _refusal(self, job: Job) -> str | None:
-        if self.settings.known_tasks_only and job.task not in self.app.tasks:
-            return f"task: expected one that this beat knows, got: {job.task!r}"
-        allowed = self.settings.allowed_tasks
-        if allowed is None:
-            return None
-        named = [
-            job.task,
-            *_linked(job.options.get("link")),
-            *_linked(job.options.get("link_error")),
-        ]
-        for task in named:
-            if not any(fnmatchcase(str(task), pattern) for pattern in allowed):
-                return f"task: expected one of jobsched_allowed_tasks, got: {task!r}"
+    def _refusal(self, task: str, job: Job) -> str | None:
+        is_known_only, allowed = self.settings.known_tasks_only, self.settings.allowed_tasks
+        for each in map(str, (task, *_links_of(job))):
+            if is_known_only and each not in self.app.tasks:
+                return f"task: expected one that this beat knows, got: {shown(each)}"
+            if allowed is not None and not any(fnmatchcase(each, it) for it in allowed):
+                return f"task: expected one of jobsched_allowed_tasks, got: {shown(each)}"
         return None
 
     def _note_declared(self, key: tuple[Any, ...]) -> None:
@@ -152,6 +162,30 @@ class Publisher:
         """RabbitMQ: wait until what it accepted is safe. Others have nothing to commit."""
         if _is_transactional(producer, self.settings):
             producer.channel.tx_commit()
+
+
+#: The transport options that bound a wait, by the kind of broker.
+_TIMEOUTS = {
+    "redis": ("socket_timeout", "socket_connect_timeout"),
+    "amqp": ("read_timeout", "write_timeout"),
+}
+
+
+def bounded_connection(app: Any, timeout: float) -> Any:
+    """A connection to the broker, each wait for which ends after *timeout* seconds; not open."""
+    connection = app.connection_for_write()
+    for name in _TIMEOUTS.get(connection.transport.driver_type, ()):
+        connection.transport_options.setdefault(name, timeout)
+    return connection
+
+
+def urgency_of(app: Any) -> Urgency:
+    """By which priorities the broker of *app* hands out its messages; opens nothing.
+
+    https://docs.celeryq.dev/en/stable/userguide/routing.html#redis-message-priorities
+    """
+    usual = app.conf.task_default_priority or 0
+    return Urgency(app.connection_for_write().transport.driver_type == "redis", usual)
 
 
 def begin_transactions(producer: Any, settings: Settings) -> None:
@@ -185,9 +219,15 @@ def _is_trouble(problem: BaseException, producer: Any) -> bool:
     return isinstance(problem, kinds)
 
 
-def _route_key(job: Job) -> tuple[Any, ...]:
-    options = job.options
-    return (job.task, *(str(options.get(k)) for k in ("queue", "exchange", "routing_key")))
+def _route_key(fire: Fire, job: Job) -> tuple[Any, ...]:
+    where = (str(job.options.get(name)) for name in ("queue", "exchange", "routing_key"))
+    return (fire.task or job.task, *where)
+
+
+def _links_of(job: Job) -> Iterable[Any]:
+    """The names of the tasks that would run after *job*'s own."""
+    for name in ("link", "link_error"):
+        yield from _linked(job.options.get(name))
 
 
 def _linked(link: Any) -> Iterable[Any]:

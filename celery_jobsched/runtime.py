@@ -1,11 +1,13 @@
-"""The one place of wiring: an application's settings, its engine, the wall clock."""
+"""The one place of wiring: an application's settings, its engine, its clock."""
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +15,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from .clock import UTC, zone
 from .errors import InvalidJob, InvalidSetting
+from .locks import Locks, Terms
+from .locks.open import open_locks, place_of
 from .settings import Settings
 from .store.engine import READ, backend_of, make_engine, safe_url
 
@@ -22,13 +26,36 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Runtime:
-    """What an application's beat, command line and façade share. Opens nothing before its use."""
+class Clock:
+    """What time a process goes by: the machine's. A test sets another one, see ``testing``."""
 
-    def __init__(self, app: Any) -> None:
+    def now(self) -> datetime:
+        """The wall clock; what is due is judged by the database's."""
+        return now()
+
+    def monotonic(self) -> float:
+        """Seconds that pass, whatever anybody sets the wall clock to."""
+        return time.monotonic()
+
+    def lead(self, engine: Engine) -> None:
+        """Make the database's sessions go by this clock: here by their own."""
+
+
+_MACHINE = Clock()
+
+
+class Runtime:
+    """What an application's beat, command line and façade share. Opens nothing before its use.
+
+    *patience*: the seconds that this process waits for the database, if that is less than what
+    ``jobsched_socket_timeout`` says.
+    """
+
+    def __init__(self, app: Any, patience: float = math.inf) -> None:
         self.app = app
-        self._engine: Engine | None = None
-        self._pid = 0
+        self._patience = patience
+        #: By the id of the process that made them.
+        self._engines: dict[int, Engine] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -40,6 +67,12 @@ class Runtime:
         settings = Settings.from_conf(self.app.conf)
         backend_of(settings.database_url)
         return settings
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's, unless the application was given another one."""
+        clock: Clock = getattr(self.app, "jobsched_clock", _MACHINE)
+        return clock
 
     @cached_property
     def zone_name(self) -> str:
@@ -58,12 +91,17 @@ class Runtime:
     @property
     def engine(self) -> Engine:
         """The engine of this process: one that was made before a fork is left to the parent."""
-        if self._engine is None or self._pid != os.getpid():
-            if self._engine is not None:
-                self._engine.dispose(close=False)
-            self._engine = make_engine(self.settings.database_url, self.settings.socket_timeout)
-            self._pid = os.getpid()
-        return self._engine
+        pid = os.getpid()
+        found = self._engines.get(pid)
+        if found is None:
+            for other in set(self._engines) - {pid}:
+                self._engines.pop(other).dispose(close=False)
+            timeout = min(self.settings.socket_timeout, self._patience)
+            engine = make_engine(self.settings.database_url, timeout)
+            self.clock.lead(engine)
+            # Of two threads that come at once the first one's is kept; nothing is open yet.
+            found = self._engines.setdefault(pid, engine)
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -71,20 +109,25 @@ class Runtime:
         with self.engine.connect() as conn:
             yield conn.execution_options(**READ)
 
-    @property
+    @cached_property
     def urls(self) -> dict[str, str]:
         """Database and lock backend as a person may see them."""
-        lock = self.settings.lock_backend
         return {
             "database": safe_url(self.settings.database_url),
-            "locks": safe_url(lock) if "://" in lock else lock,
+            "locks": place_of(self.settings.lock_backend, self.app.conf),
         }
+
+    def locks(self, installation: str) -> Locks:
+        """What beats and workers of the *installation* share, as this application reaches it."""
+        terms = Terms(max_queue_time=timedelta(seconds=self.settings.max_queue_time))
+        backend = self.settings.lock_backend
+        return open_locks(backend, self.app.conf, installation, lambda: self.engine, terms)
 
     def close(self) -> None:
         """Give back what was opened; the next use opens it anew."""
-        if self._engine is not None and self._pid == os.getpid():
-            self._engine.dispose()
-            self._engine = None
+        engine = self._engines.pop(os.getpid(), None)
+        if engine is not None:
+            engine.dispose()
 
 
 def _zone_name(conf: Any) -> str:

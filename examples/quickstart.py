@@ -24,6 +24,8 @@ from pathlib import Path
 from celery import Celery, Task
 from celery.signals import worker_ready
 
+from celery_jobsched import Jobs
+
 WORKER = """
     --quiet worker --beat --scheduler celery_jobsched.Scheduler --pool solo --loglevel WARNING
     --without-gossip --without-mingle --without-heartbeat
@@ -37,6 +39,7 @@ A_MINUTE_OLD_JOB = """
 """
 
 app = Celery("quickstart")
+jobs = Jobs(app)
 
 
 @app.task(bind=True, name="quickstart.hello")

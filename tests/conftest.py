@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +12,26 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from celery_jobsched.locks import Locks
+from celery_jobsched.store import schema
+from tests.locks import PLACES, Place, fresh_place
+from tests.persons import Person
+from tests.records import Records
 from tests.services import DATABASES, MISSING, fresh_database
 from tests.stacks import PAIRS, Stack, end_session, fresh_stack
+from tests.turns import turn
+
+#: The same in each of several processes that run the tests; empty in a single one.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+_TURNS = Path(tempfile.gettempdir()) / f"jobsched-tests-{_RUN}"
 
 # Time is measured where it matters; elsewhere a busy machine must not fail a test.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
+
+# A table is as wide as its lines, unless a test says otherwise: readline, where pytest
+# imports it, leaves the width of a terminal to the processes it starts.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(params=DATABASES)
@@ -42,6 +59,24 @@ def mysql_url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def kept_records(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Records]:
+    """One database of each kind for all tests of a file: making it takes longer than most."""
+    folder = tmp_path_factory.mktemp("records")
+    with fresh_database(request.param, folder) as url, Records(url) as records:
+        schema.prepare(records.engine, True)
+        yield records
+
+
+@pytest.fixture
+def records(kept_records: Records) -> Records:
+    """Tables with nothing in them, once of each kind of database."""
+    kept_records.empty()
+    return kept_records
+
+
 @pytest.fixture(params=PAIRS, ids="-".join)
 def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     """A fresh database with a fresh broker, once for each of `PAIRS`."""
@@ -49,8 +84,57 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(params=PLACES, scope="module")
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Where locks are kept, once of each kind."""
+    with fresh_place(request.param, tmp_path_factory.mktemp("locks")) as place:
+        yield place
+
+
+@pytest.fixture
+def locks(place: Place) -> Locks:
+    """Locks whose memory is empty, and known to be the first."""
+    place.lose()
+    locks = place.open()
+    locks.open(first=True)
+    return locks
+
+
+@pytest.fixture
+def person(database_url: str, tmp_path: Path) -> Iterator[Person]:
+    found = Person(database_url, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def small_person(sqlite_url: str, tmp_path: Path) -> Iterator[Person]:
+    found = Person(sqlite_url, tmp_path)
+    yield found
+    found.close()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole suite, which mostly waits; none for a part of it: that is there sooner."""
+    return 2 if config.args == config.getini("testpaths") else 0
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that measures time run alone, where there are two processes."""
+    if not _RUN:
+        return (yield)
+    _TURNS.mkdir(exist_ok=True)
+    with turn(_TURNS, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
 def pytest_sessionfinish() -> None:
     end_session()
+    if _RUN:
+        shutil.rmtree(_TURNS, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -40,6 +40,12 @@ class Records:
             if (job is None or row["job_name"] == job) and (not states or row["state"] in states)
         ]
 
+    def count(self, *states: str) -> int:
+        """How many fires are in these states."""
+        query = sa.select(sa.func.count()).where(tables.fires.c.state.in_(states))
+        with self.engine.connect() as conn:
+            return int(conn.execute(query).scalar_one())
+
     def jobs(self) -> dict[str, Mapping[str, Any]]:
         """Each job's row, by name."""
         return {row["name"]: row for row in self._rows(sa.select(tables.jobs))}
@@ -57,12 +63,34 @@ class Records:
         """Write a job's row as raw SQL would; `args` and its like are JSON texts."""
         self.run(sa.insert(tables.jobs).values({"name": name, "task": "proj.note", **columns}))
 
+    def copy(self, name: str, prefix: str, count: int, **values: Any) -> None:
+        """So many more jobs like the planned one of that name: prefix and number, from 1 on."""
+        source = tables.jobs
+        numbers = sa.select(sa.literal(1).label("n")).cte(recursive=True)
+        numbers = numbers.union_all(sa.select(numbers.c.n + 1).where(numbers.c.n < count))
+        same = [
+            column.name
+            for column in source.c
+            if column.name not in {"id", "name", "wake_at", *values}
+        ]
+        named = sa.literal(f"{prefix} ").concat(sa.cast(numbers.c.n, sa.String(9)))
+        new = [sa.literal(value, source.c[each].type) for each, value in values.items()]
+        copies = sa.select(named, *(source.c[each] for each in same), *new)
+        copies = copies.select_from(source.join(numbers, sa.true())).where(source.c.name == name)
+        self.run(sa.insert(source).from_select(["name", *same, *values], copies))
+
     def edit(self, name: str, **columns: Any) -> None:
         self.run(sa.update(tables.jobs).where(tables.jobs.c.name == name).values(columns))
 
     def run(self, statement: Any, *rows: Any) -> None:
         with self.engine.begin() as conn:
             conn.execute(statement, *rows)
+
+    def empty(self) -> None:
+        """Delete all rows, but for the one that says of which release the tables are."""
+        with self.engine.begin() as conn:
+            for table in tables.metadata.sorted_tables:
+                conn.execute(sa.delete(table))
 
     def has_tables(self) -> bool:
         """Whether all of them are there: this one is made last."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -17,10 +19,13 @@ class RedisServer:
 
     with RedisServer(tmp_path) as server:
         server.restart(empty=True)
+
+    *options* go to the server as they are: `"--cluster-enabled", "yes"`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self.options = options
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -41,7 +46,7 @@ class RedisServer:
         options = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder))
         with self._log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [program, *options, "--save", "", "--appendonly", "no"],
+                [program, *options, "--save", "", "--appendonly", "no", *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -61,6 +66,13 @@ class RedisServer:
         self.process.terminate()
         self.process.wait(10)
         self.process = None
+
+    def kill(self) -> None:
+        """End it as a crash does; twice is fine."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def restart(self, empty: bool = True) -> None:
         """Stop and start it: *empty* as after a lost memory, else with its data."""
@@ -82,6 +94,32 @@ class RedisServer:
                 return str(client.config_get("dir")["dir"]) == str(self.folder.resolve())
         except redis.RedisError:
             return False
+
+
+@contextmanager
+def sentinel(folder: Path, master: str, port: int) -> Iterator[int]:
+    """The port of a Redis Sentinel that watches the server on *port* by the name *master*."""
+    own = free_port()
+    config = folder / "sentinel.conf"
+    config.write_text(
+        f"bind 127.0.0.1\nport {own}\ndir {folder}\nsentinel monitor {master} 127.0.0.1 {port} 1\n"
+    )
+    command = [require_program("redis-server"), str(config), "--sentinel"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: _is_watched(own, master), 10)
+        yield own
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _is_watched(port: int, master: str) -> bool:
+    try:
+        with redis.Redis(port=port, socket_timeout=1) as client:
+            return bool(client.sentinel_get_master_addr_by_name(master))
+    except redis.RedisError:
+        return False
 
 
 def free_port() -> int:

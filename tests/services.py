@@ -10,7 +10,7 @@ import functools
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,13 @@ def _drop(kind: str, name: str) -> None:
         with suppress(OperationalError):  # it may have ended by itself meanwhile
             _administer(kind, f"KILL {connection_id}")
     _administer(kind, f"DROP DATABASE {name}")
+
+
+def drop_users(kind: str, names: Iterable[str]) -> None:
+    """Drop users of the server *kind*, whose database is gone."""
+    for name in names:
+        user = f"ROLE IF EXISTS {name}" if kind == "postgresql" else f"USER IF EXISTS {name}@'%'"
+        _administer(kind, f"DROP {user}")
 
 
 def databases(kind: str) -> set[str]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
+
+from .saying import say
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
 
 __all__ = ["ANSWER_IS_NO", "FAILED", "NO_SUCH_JOB", "failing_in_words"]
 
@@ -18,19 +24,45 @@ _USAGE, _UNAVAILABLE = 2, 69
 
 @contextmanager
 def failing_in_words() -> Iterator[None]:
-    """Refused values end a command as wrong usage, the rest as something that is not available."""
+    """Refused values end a command as wrong usage, the rest by what is in the way."""
+    from kombu.exceptions import OperationalError
     from sqlalchemy.exc import DBAPIError
 
-    from ..errors import InvalidJob, JobschedError
+    from ..errors import (
+        InvalidJob,
+        InvalidSource,
+        JobChanged,
+        JobExistError,
+        JobNotFound,
+        JobOwned,
+        JobschedError,
+    )
 
     try:
         yield
     except InvalidJob as error:
-        raise _ending(error.sentence, _USAGE) from error
-    except (DBAPIError, JobschedError) as error:
-        raise _ending(f"{getattr(error, 'orig', error)}", _UNAVAILABLE) from error
+        said = error.sentence if error.job in {None, "-"} else str(error)
+        raise _ending(said, _USAGE) from error
+    except InvalidSource as error:
+        raise _ending(str(error), _USAGE) from error
+    except JobNotFound as error:
+        raise _ending(str(error), NO_SUCH_JOB) from error
+    except (JobExistError, JobOwned, JobChanged) as error:
+        raise _ending(str(error), FAILED) from error
+    except DBAPIError as error:
+        raise _of_database(error) from error
+    except (JobschedError, OperationalError, ConnectionError) as error:
+        raise _ending(str(error), _UNAVAILABLE) from error
+
+
+def _of_database(error: DBAPIError) -> click.exceptions.Exit:
+    from ..store.engine import is_denied
+
+    if is_denied(error):
+        return _ending(f"the database does not allow that: {error.orig}", FAILED)
+    return _ending(str(error.orig), _UNAVAILABLE)
 
 
 def _ending(text: str, code: int) -> click.exceptions.Exit:
-    click.echo(text, err=True)
+    say(text, err=True)
     return click.exceptions.Exit(code)

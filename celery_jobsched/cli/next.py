@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
+from .options import example
+from .saying import say
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -26,10 +28,14 @@ _SCHEDULE = {
 }  # fmt: skip
 _AHEAD = re.compile(r"\+([0-9]{1,4})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_TIME_OF_DAY = re.compile(r"([a-z]{3} )?[0-9]{0,2}:[0-9]{2}(:[0-9]{2})?")
 _YEARS = range(1900, 2201)
 
 
-@click.command("next")
+@click.command(
+    "next",
+    epilog=example('celery -A proj jobs next --cron "30 2 * * *" --tz Europe/Paris -n 3'),
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "-n", "--count", type=click.IntRange(1, 10_000),
@@ -66,19 +72,38 @@ def next_fires(
     from ..runtime import now
 
     schedule = {_SCHEDULE[key]: given[key] for key in _SCHEDULE if given[key] is not None}
-    if bool(names) == bool(schedule):
-        raise click.UsageError("expected names of jobs, or --cron, --every or --rrule.")
+    _require_one(names, schedule, since)
+    if as_json and as_jsonl:
+        raise click.UsageError("expected --json or --jsonl, not both.")
     span = _Span(now(), since, until, count or (_COUNT_UNTIL if until else _COUNT))
     with failing_in_words():
         app = ctx.obj.app
         asked = _of_table(app, names) if names else {None: _of_options(app, schedule)}
         answers = [_answer(name, job, span) for name, job in asked.items()]
     for line in _records(answers, as_json) if as_json or as_jsonl else _tables(answers, span.now):
-        click.echo(line)
+        say(line)
     for answer in answers:
         if answer.problem:
-            click.echo(answer.problem, err=True)
+            say(answer.problem, err=True)
     raise click.exceptions.Exit(max(answer.exit_code for answer in answers))
+
+
+def _require_one(names: Sequence[str], schedule: Mapping[str, str], since: str | None) -> None:
+    """Refuse what is neither jobs nor one expression."""
+    kinds = [f"--{name}" for name in ("cron", "every", "rrule") if name in schedule]
+    if names and schedule:
+        raise click.UsageError("expected names of jobs or an expression, not both.")
+    if "at" in schedule and "every" not in schedule:
+        raise click.UsageError("--at-time refines --every, and nothing else.")
+    if not names and not kinds:
+        raise click.UsageError("expected names of jobs, or --cron, --every or --rrule.")
+    if len(kinds) > 1:
+        raise click.UsageError(f"expected one of {' and '.join(kinds)}.")
+    if not names and since is not None and _TIME_OF_DAY.fullmatch(since):
+        hint = f"--every with --at-time {since}" if "every" in schedule else "--cron"
+        raise click.UsageError(
+            f"--at is the first moment, a date and time, not {since!r}: for a time of day {hint}."
+        )
 
 
 @dataclass(frozen=True)
@@ -171,16 +196,22 @@ def _told(
     name: str | None, job: Job, count: int, first: datetime, last: datetime | None
 ) -> _Answer:
     from ..clock import TICK
+    from ..job import TRIGGERS
     from ..preview import occurrences
 
-    job = job if job.created_at else replace(job, created_at=first)
+    if job.created_at is None:
+        job = replace(job, created_at=first)
+        job.check()  # what never comes from there on is refused, as the table does
     found = occurrences(job, first - TICK, count, last)
     paused = "" if job.enabled else " (paused)"
     words = f"{name}{paused}: {job.describe()}" if name else job.describe()
     none = None
     if not any(each.fires for each in found):
         none = f"{name or 'it'} does not fire {'then' if last else 'any more'}"
-        none += " but by its keyword" if job.keyword else ""
+        if all(getattr(job, kind) is None for kind in TRIGGERS if kind != "keyword"):
+            none = f"{name} has no clock: it fires when its keyword is called ({job.keyword})"
+        elif job.keyword:
+            none += " but by its keyword"
     return _Answer(name, ANSWER_IS_NO if none else 0, none, words, job.zone_name, found)
 
 

@@ -53,7 +53,7 @@ def update_rows(
         return int(conn.execute(statement, _arrays(rows, columns)).rowcount)
     if conn.dialect.name in {"mysql", "mariadb"}:
         statement = _update_json(table, keys, columns)
-        pages = _as_json(rows)
+        pages = _as_json(rows, columns)
         return sum(int(conn.execute(statement, {"rows": page}).rowcount) for page in pages)
     bound = [{f"_{name}": value for name, value in row.items()} for row in rows]
     return int(conn.execute(_update_each(table, keys, columns), bound).rowcount)
@@ -108,7 +108,10 @@ def _update_each(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...
 
 @lru_cache(maxsize=64)
 def _update_json(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> Any:
-    shape = ", ".join(f"`{n}` {_json_type(table.c[n])} PATH '$.{n}'" for n in columns)
+    shape = ", ".join(
+        f"`{name}` {_json_type(table.c[name])} PATH '$.{key}'"
+        for key, name in zip(_keys(columns), columns, strict=True)
+    )
     found = " AND ".join(f"t.`{name}` = v.`{name}`" for name in keys)
     values = ", ".join(f"t.`{name}` = v.`{name}`" for name in columns if name not in keys)
     return sa.text(
@@ -120,7 +123,7 @@ def _update_json(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...
 def _json_type(column: sa.Column[Any]) -> str:
     if isinstance(column.type, Instant):
         return "DATETIME(6)"
-    if isinstance(column.type, sa.Integer):
+    if isinstance(column.type, sa.Integer | sa.Boolean):
         return "BIGINT"
     if isinstance(column.type, sa.Double):
         return "DOUBLE"
@@ -131,21 +134,32 @@ def _arrays(rows: Sequence[Row], columns: tuple[str, ...]) -> dict[str, list[Any
     return {f"_{name}": [row[name] for row in rows] for name in columns}
 
 
-def _as_json(rows: Sequence[Row]) -> Iterator[str]:
+def _keys(columns: tuple[str, ...]) -> list[str]:
+    """The columns' keys in JSON, short ones: MariaDB looks through the text for each value."""
+    return [f"c{n}" for n in range(len(columns))]
+
+
+def _as_json(rows: Sequence[Row], columns: tuple[str, ...]) -> Iterator[str]:
     """The rows as JSON lists, none of them much longer than a packet may safely be."""
+    keyed = list(zip(_keys(columns), columns, strict=True))
     page: list[str] = []
     length = 0
     for row in rows:
         # An absent key is NULL to JSON_TABLE; a JSON null may be the text "null".
-        known = {k: _plain(v) for k, v in row.items() if v is not None}
-        page.append(json.dumps(known, ensure_ascii=False))
+        page.append(_encode({k: _plain(row[n]) for k, n in keyed if row[n] is not None}))
         length += len(page[-1])
         if length > _LONGEST_PAGE:
-            yield f"[{', '.join(page)}]"
+            yield f"[{','.join(page)}]"
             page, length = [], 0
     if page:
-        yield f"[{', '.join(page)}]"
+        yield f"[{','.join(page)}]"
+
+
+# What json.dumps would make anew for each row.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _plain(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds")[:26]  # less the zone
+    return int(value) if isinstance(value, bool) else value

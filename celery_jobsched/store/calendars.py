@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from ..definition import calendar_names
 from ..errors import InvalidJob
@@ -39,7 +39,7 @@ def definitions(conn: Connection, names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def named_by(conn: Connection, rows: Iterable[RowMapping]) -> dict[str, Any]:
+def named_by(conn: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
     """The definitions of the calendars that these rows of jobs name."""
     limited = (row for row in rows if row["only_during"] or row["not_during"])
     return definitions(conn, {name for row in limited for name in calendar_names(row)})

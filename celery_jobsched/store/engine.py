@@ -48,8 +48,11 @@ def backend_of(url: str) -> str:
     """
     try:
         parts = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # what it says may be a part of the password
         raise InvalidSetting(f"{_WANTED}, got: no URL") from None
+    if "@" in (parts.host or ""):
+        # The end of the password would be taken for the host's name, and shown.
+        raise InvalidSetting(f"{_WANTED} with %40 for each @ of the password, got: another @")
     name = parts.get_backend_name()
     if name not in _BACKENDS:
         raise InvalidSetting(f"{_WANTED}, got: {name}")
@@ -76,6 +79,18 @@ def skips_locked(conn: Connection) -> bool:
     return conn.dialect.name == "mysql" and version >= ((10, 6) if mariadb else (8, 0, 1))
 
 
+def begin_writing(conn: Connection) -> None:
+    """Let a transaction of somebody else's engine be one that writes, from its beginning on.
+
+    The driver of SQLite begins none before a savepoint, which would then commit by itself.
+    https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
+    """
+    if conn.dialect.name == "sqlite":
+        driver: Any = conn.connection.dbapi_connection
+        if not driver.in_transaction:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def is_deadlock(error: BaseException) -> bool:
     """Whether the database gave up this transaction in favour of another: try it again."""
     cause = getattr(error, "orig", error)
@@ -84,6 +99,20 @@ def is_deadlock(error: BaseException) -> bool:
         return True
     arguments: Any = getattr(cause, "args", ())
     return bool(arguments) and arguments[0] in (1205, 1213)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the database refuses this to its user, and will again."""
+    cause = getattr(error, "orig", error)
+    if getattr(cause, "sqlstate", None) == "42501":
+        return True
+    arguments: Any = getattr(cause, "args", ())
+    return bool(arguments) and arguments[0] in (1044, 1142, 1143)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong: SQLAlchemy adds the statement and a link to its own."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 class database_now(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
@@ -125,6 +154,29 @@ def _made_now(element: Any, compiler: Any, **kw: Any) -> str:
     return str(compiler.process(database_now(), **kw))
 
 
+class digest(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
+    """A short value of a text, another one for another text: to compare within one process."""
+
+    type = sa.types.NullType()
+    inherit_cache = True
+
+
+@compiles(digest)
+def _digest_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    # As bytes: what is no UTF-8 would raise on its way to a function of Python's.
+    return f"jobsched_digest(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+@compiles(digest, "postgresql")
+def _digest_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"hashtextextended({compiler.process(element.clauses, **kw)}, 0)"
+
+
+@compiles(digest, "mysql", "mariadb")
+def _digest_mysql(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"MD5({compiler.process(element.clauses, **kw)})"
+
+
 def _sqlite(url: str, timeout: float) -> Engine:
     # pysqlite's own transactions begin too late: two beats would claim the same rows.
     # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable
@@ -134,6 +186,7 @@ def _sqlite(url: str, timeout: float) -> Engine:
     def _connect(dbapi_connection: Any, record: Any) -> None:
         dbapi_connection.isolation_level = None
         dbapi_connection.text_factory = _text
+        dbapi_connection.create_function("jobsched_digest", 1, hash, deterministic=True)
         # The mode is the file's own: where it is locked, another process is just setting it.
         with suppress(sqlite3.OperationalError):
             dbapi_connection.execute("PRAGMA journal_mode = wal")
@@ -169,8 +222,18 @@ def _mysql(url: str, timeout: float) -> Engine:
             "read_timeout": seconds,
             "write_timeout": seconds,
             "charset": "utf8mb4",
+            **_conversions(url),
         },
     )
+
+
+def _conversions(url: str) -> dict[str, Any]:
+    """PyMySQL takes instants apart slowly: they are left as text, which :class:`Instant` reads."""
+    driver: Any = make_url(url).get_dialect().import_dbapi()
+    if driver.__name__ != "pymysql":
+        return {}
+    known = driver.converters.conversions
+    return {"conv": {kind: f for kind, f in known.items() if kind != driver.FIELD_TYPE.DATETIME}}
 
 
 def _postgresql(url: str, timeout: float) -> Engine:
@@ -194,14 +257,21 @@ def _impatient(timeout: float) -> Any:
 
     class Impatient(psycopg.Connection[Any]):
         def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-            return super().wait(_watched(gen, timeout), *args, **kwargs)
+            try:
+                return super().wait(_watched(gen, timeout), *args, **kwargs)
+            except _NoAnswer as silence:
+                # Its answer may still come: whoever asked next would get it.
+                self.close()
+                raise psycopg.OperationalError(str(silence)) from None
 
     return Impatient
 
 
-def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, Any, Any]:
-    from psycopg import OperationalError
+class _NoAnswer(Exception):
+    """The server says nothing."""
 
+
+def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, Any, Any]:
     deadline = time.monotonic() + timeout
     try:
         wanted = next(gen)
@@ -210,7 +280,7 @@ def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, An
             if ready:
                 deadline = time.monotonic() + timeout
             elif time.monotonic() > deadline:
-                raise OperationalError(f"no answer from the database within {timeout:g} s")
+                raise _NoAnswer(f"no answer from the database within {timeout:g} s")
             wanted = gen.send(ready)
     except StopIteration as done:
         return done.value

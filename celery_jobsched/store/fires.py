@@ -7,7 +7,6 @@ past it any beat may take it. It is null for all that nobody has to deliver.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,36 +14,31 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from ..errors import InvalidJob, printable, shown
 from ..fields import to_json
-from ..fire import Fire, FireState, Origin, clock_key, new_id, oldest_id
+from ..fire import Fire, FireState, Origin, clock_key, new_id
 from ..job import Job
+from ..limits import NO_LIMIT, Rights
 from ..plan import Missed, Owed
-from . import jobs
-from .bulk import insert_rows
+from .bulk import insert_rows, update_rows
+from .deliveries import Delivery, deliveries_of
 from .engine import database_now, skips_locked
-from .planned import EDITED
-from .tables import changes, fires
+from .tables import fires
+
+#: Of a fire that nobody delivers, that waits for no slot, and that no beat looks after.
+IS_OVER = sa.and_(
+    fires.c.ready_at.is_(None), fires.c.waiting_for.is_(None), fires.c.check_at.is_(None)
+)
 
 #: How long a claim or a take-over owns its fires; then any beat may deliver them.
 OWNED_FOR = timedelta(seconds=1.5)
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """A fire to publish and the job as it is now; no job when it is gone or cannot be read."""
-
-    fire: Fire
-    job: Job | None
-    problem: str | None = None
-
-
-def fire_of(job: Job, owed: Owed, now: datetime) -> Fire:
-    """The fire of an instant that *job* owes."""
+def fire_of(job: Job, owed: Owed, now: datetime, place: int | None = None) -> Fire:
+    """The fire of an instant that *job* owes; *place*: in the order of those made *now*."""
     if job.id is None:
         raise ValueError(f"expected a job with a row, {job.name!r} has none")
     return Fire(
-        id=new_id(now),
+        id=new_id(now, place),
         job_id=job.id,
         job_name=job.name,
         key=clock_key(owed.fire_at),
@@ -62,11 +56,32 @@ def insert_pending(conn: Connection, new: Sequence[Fire], beat: str, now: dateti
     return _insert_new(conn, [_pending_row(fire, beat, now + OWNED_FOR) for fire in new])
 
 
-def insert_ready(conn: Connection, new: Sequence[Fire], now: datetime) -> set[str]:
-    """Write fires that any beat may deliver from *now* on; else as :func:`insert_pending`."""
-    own = [{"args": _json(fire.args), "kwargs": _json(fire.kwargs)} for fire in new]
-    rows = [_pending_row(fire, None, now) | more for fire, more in zip(new, own, strict=True)]
+def insert_ready(
+    conn: Connection, new: Sequence[Fire], now: datetime, reason: str | None = None
+) -> set[str]:
+    """Write fires that any beat may deliver from *now* on, or from when they are due, if later.
+
+    *reason*: who wanted them, and why. Else as :func:`insert_pending`.
+    """
+    rows = [
+        _pending_row(fire, None, max(now, fire.due_at))
+        | {"args": _json(fire.args), "kwargs": _json(fire.kwargs), "reason": reason}
+        for fire in new
+    ]
     return _insert_new(conn, rows)
+
+
+def free_keys(conn: Connection, job_id: int, keys: Sequence[str]) -> None:
+    """Let fires of *keys* be made anew where those on record did not run; these are known by id.
+
+    Who calls it holds the job's row.
+    """
+    unsent = sa.and_(
+        fires.c.job_id == job_id,
+        fires.c.key.in_(keys),
+        fires.c.state.in_([FireState.SKIPPED.value, FireState.CANCELLED.value]),
+    )
+    conn.execute(sa.update(fires).where(unsent).values(key=fires.c.id))
 
 
 def insert_missed(
@@ -94,20 +109,39 @@ def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> l
         .where(taken, fires.c.ready_at <= now)
         .values(ready_at=now + OWNED_FOR, publishes=fires.c.publishes + 1)
     )
-    known = jobs.by_id(conn, {row["job_id"] for row in rows}, zone_name)
-    return [_delivery(row, known.get(row["job_id"])) for row in rows]
+    return deliveries_of(conn, rows, zone_name)
 
 
-def mark_sent(conn: Connection, ids: Sequence[str]) -> None:
-    """Note that the broker has these fires."""
-    _move(conn, ids, FireState.SENT, sent_at=database_now())
+def mark_sent(
+    conn: Connection,
+    ids: Sequence[str],
+    check_at: datetime | None = None,
+    rights: Rights = NO_LIMIT,
+) -> None:
+    """Note that the broker has these fires, whose runs need *rights*.
+
+    A beat looks after them at *check_at*, unless a worker says by then how they ended; None: no
+    beat ever does.
+    """
+    said = rights.to_text() if rights.limits else None
+    moved = _move(conn, ids, FireState.SENT, sent_at=database_now(), rights=said, check_at=check_at)
+    if moved < len(ids):
+        _note_overtaken(conn, ids)
 
 
-def mark_failed(conn: Connection, problems: Sequence[tuple[str, str]]) -> None:
-    """Note fires that can never be published, each with its error."""
-    for id_, problem in problems:
-        said = printable(problem[:2000])
-        _move(conn, [id_], FireState.FAILED, finished_at=database_now(), error=said)
+def mark_limited(conn: Connection, sent: Sequence[tuple[str, Rights, datetime]]) -> None:
+    """The same for fires that each need their own, in two statements: id, rights, check_at."""
+    pending = FireState.PENDING.value
+    own = [
+        {"id": id_, "state": pending, "rights": rights.to_text(), "check_at": check_at}
+        for id_, rights, check_at in sent
+    ]
+    ids = [id_ for id_, *_ in sent]
+    update_rows(conn, fires, ("id", "state"), own)
+    if _move(conn, ids, FireState.SENT, sent_at=database_now()) < len(ids):
+        rights_of = [{"id": id_, "rights": rights.to_text()} for id_, rights, _ in sent]
+        update_rows(conn, fires, ("id",), rights_of)
+        _note_overtaken(conn, ids)
 
 
 def mark_cancelled(conn: Connection, ids: Sequence[str], reason: str) -> None:
@@ -127,31 +161,22 @@ def put_back(
         conn.execute(sa.update(fires).where(mine).values(ready_at=ready_at))
 
 
-def has_open(conn: Connection, job_id: int) -> bool:
-    """Whether fires of the job still have to be delivered."""
-    waiting = sa.select(fires.c.id).where(fires.c.job_id == job_id, fires.c.ready_at.is_not(None))
-    return conn.execute(waiting.limit(1)).first() is not None
-
-
-def prune(conn: Connection, before: datetime, limit: int) -> int:
-    """Delete at most *limit* finished records made before *before*; how many there were."""
-    old = (
-        sa.select(fires.c.id)
-        .where(fires.c.id < oldest_id(before), fires.c.ready_at.is_(None))
-        .order_by(fires.c.id)
-        .limit(limit)
-    )
-    ids = conn.execute(old).scalars().all()
+def give_back(conn: Connection, ids: Sequence[str], owned_until: datetime) -> None:
+    """Leave fires that were taken and not published, to whoever takes them next, at once."""
     if ids:
-        conn.execute(sa.delete(fires).where(fires.c.id.in_(ids)))
-    return len(ids)
+        mine = sa.and_(
+            fires.c.id.in_(ids),
+            fires.c.ready_at <= owned_until,
+            fires.c.state == FireState.PENDING.value,
+        )
+        left: Any = {"ready_at": owned_until - OWNED_FOR, "publishes": fires.c.publishes - 1}
+        conn.execute(sa.update(fires).where(mine).values(left))
 
 
-def prune_changes(conn: Connection, before: datetime, limit: int) -> None:
-    """Delete those of the *limit* oldest records of changes that were made before *before*."""
-    oldest = sa.select(changes.c.id).order_by(changes.c.id).limit(limit).subquery()
-    old = sa.and_(changes.c.id.in_(sa.select(oldest.c.id)), changes.c.changed_at < before)
-    conn.execute(sa.delete(changes).where(old))
+def has_open(conn: Connection, job_id: int) -> bool:
+    """Whether anything is still expected of fires of the job."""
+    found = sa.select(fires.c.id).where(fires.c.job_id == job_id, sa.not_(IS_OVER)).limit(1)
+    return conn.execute(found).first() is not None
 
 
 def _insert_new(conn: Connection, rows: list[dict[str, Any]]) -> set[str]:
@@ -170,11 +195,20 @@ def _json(value: Any) -> str | None:
     return None if value is None else to_json(value)
 
 
-def _move(conn: Connection, ids: Sequence[str], state: FireState, **values: Any) -> None:
-    if ids:
-        mine = sa.and_(fires.c.id.in_(ids), fires.c.state == FireState.PENDING.value)
-        moved = sa.update(fires).where(mine)
-        conn.execute(moved.values(state=state.value, ready_at=None, **values))
+def _move(conn: Connection, ids: Sequence[str], state: FireState, **values: Any) -> int:
+    """Move those of *ids* that are pending; how many they were."""
+    if not ids:
+        return 0
+    mine = sa.and_(fires.c.id.in_(ids), fires.c.state == FireState.PENDING.value)
+    over = {"state": state.value, "ready_at": None, "waiting_for": None}
+    moved = sa.update(fires).where(mine).values({**over, **values})
+    return int(conn.execute(moved).rowcount)
+
+
+def _note_overtaken(conn: Connection, ids: Sequence[str]) -> None:
+    """Note that fires were sent of which a worker had said that they run before it was marked."""
+    overtaken = sa.and_(fires.c.id.in_(ids), fires.c.sent_at.is_(None))
+    conn.execute(sa.update(fires).where(overtaken).values(sent_at=database_now()))
 
 
 def _pending_row(fire: Fire, beat: str | None, ready_at: datetime) -> dict[str, Any]:
@@ -189,6 +223,7 @@ def _pending_row(fire: Fire, beat: str | None, ready_at: datetime) -> dict[str, 
         "state": FireState.PENDING.value,
         "ready_at": ready_at,
         "publishes": fire.publishes,
+        "task": fire.task,
         "beat": beat,
     }
 
@@ -217,32 +252,3 @@ def _existing(conn: Connection, keys: set[tuple[int, str]]) -> set[tuple[int, st
         fires.c.key.in_({key for _, key in keys}),
     )
     return {(job_id, key) for job_id, key in conn.execute(found)} & keys
-
-
-def _delivery(row: Any, job: Job | InvalidJob | None) -> Delivery:
-    try:
-        fire = _fire(row)
-    except Exception as error:  # noqa: BLE001 - one record that cannot be read fails alone
-        fire = replace(_UNREADABLE, id=row["id"], job_id=row["job_id"], job_name=row["job_name"])
-        return Delivery(fire, None, f"expected a readable record, got: {shown(error)}")
-    if isinstance(job, InvalidJob):
-        return Delivery(fire, None, job.sentence)
-    return Delivery(fire, job)
-
-
-def _fire(row: Any) -> Fire:
-    return Fire(
-        id=row["id"],
-        job_id=row["job_id"],
-        job_name=row["job_name"],
-        key=row["key"],
-        fire_at=row["fire_at"],
-        due_at=row["due_at"] or row["fire_at"],
-        origin=Origin(row["origin"]),
-        publishes=row["publishes"] + 1,
-        args=jobs.loads(row["args"]),
-        kwargs=jobs.loads(row["kwargs"]),
-    )
-
-
-_UNREADABLE = Fire("", 0, "", "", EDITED, EDITED, Origin.SCHEDULE)

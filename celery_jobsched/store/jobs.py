@@ -36,7 +36,7 @@ _RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
 #: What says when, as a timetable shows it.
 WHEN = ("every", "at", "cron", "once", "rrule", "celery", "custom", "keyword", "timezone")
 
-#: What a definition may set in a row, columns whose rooms are not built yet among them.
+#: What a definition may set in a row.
 COLUMNS = tuple(dict.fromkeys((*DEFINITION, *_RULES)))
 _JSON = ("args", "kwargs", "options", "labels")
 _STATE = (
@@ -47,16 +47,12 @@ _STATE = (
     "version",
     "created_at",
     "next_fire_at",
-    "due_at",
     "last_fire_at",
     "fire_count",
+    "failure_count",
     "paused_until",
-    "paused_at",
-    "paused_by",
-    "source",
-    "planned",
-    "error",
 )
+#: What :func:`read_row` reads.
 ROW = tuple(jobs.c[name] for name in (*_STATE, *_RULES))
 
 
@@ -65,7 +61,7 @@ def loads(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def read_row(row: RowMapping, zone_name: str, named: Mapping[str, Any]) -> Job:
+def read_row(row: Mapping[Any, Any], zone_name: str, named: Mapping[str, Any]) -> Job:
     """The job of a row; *named* has the calendars that it names, see ``calendars.named_by``.
 
     Raises:
@@ -86,12 +82,11 @@ def read_row(row: RowMapping, zone_name: str, named: Mapping[str, Any]) -> Job:
             next_fire_at=_instant(row, "next_fire_at"),
             last_fire_at=_instant(row, "last_fire_at"),
             fire_count=_whole(row, "fire_count"),
+            failure_count=_whole(row, "failure_count"),
             paused_until=_instant(row, "paused_until"),
             default_timezone=zone_name,
             calendars=named,
-            **{
-                name: value for name, value in checked(columns, zone_name).items() if name != "task"
-            },
+            **checked(columns, zone_name),
         )
     except InvalidJob as error:
         raise error.of(str(row["name"])) from None
@@ -138,6 +133,18 @@ def definition_of(conn: Connection, name: str) -> dict[str, Any]:
 def has(conn: Connection, name: str) -> bool:
     """Whether there is a job of that name."""
     return conn.execute(sa.select(jobs.c.id).where(jobs.c.name == name)).first() is not None
+
+
+def descriptions(conn: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """What is told to people of these jobs, by id."""
+    said = sa.select(jobs.c.id, jobs.c.description).where(jobs.c.description.is_not(None))
+    return {row[0]: row[1] for row in conn.execute(said.where(jobs.c.id.in_(list(ids))))}
+
+
+def tasks(conn: Connection) -> list[tuple[str, str]]:
+    """The names of all jobs with their tasks, in order."""
+    found = conn.execute(sa.select(jobs.c.name, jobs.c.task).order_by(jobs.c.name))
+    return [(name, task) for name, task in found]
 
 
 def names(conn: Connection) -> list[str]:
@@ -195,31 +202,6 @@ def columns_of(job: Job) -> dict[str, Any]:
     return values | {name: read.to_json(values[name]) if values[name] else None for name in _JSON}
 
 
-def timetable(conn: Connection, limit: int) -> Sequence[RowMapping]:
-    """Name, task, state and times of *limit* jobs, those that fire soonest first."""
-    query = (
-        sa.select(
-            jobs.c.id,
-            jobs.c.name,
-            jobs.c.task,
-            *(jobs.c[name] for name in WHEN),
-            jobs.c.enabled,
-            jobs.c.error,
-            jobs.c.planned,
-            jobs.c.next_fire_at,
-            jobs.c.due_at,
-            jobs.c.last_fire_at,
-            database_now().label("now"),
-            sa.or_(jobs.c.fire_count >= jobs.c.max_fires, jobs.c.ends_at < database_now()).label(
-                "is_over"
-            ),
-        )
-        .order_by(jobs.c.next_fire_at.is_(None), jobs.c.next_fire_at, jobs.c.name)
-        .limit(limit)
-    )
-    return conn.execute(query).mappings().all()
-
-
 def wake_page(conn: Connection, after_id: int, limit: int) -> int | None:
     """Make a page of rows edited, by id; the last id of it, None when there is none left.
 
@@ -247,17 +229,17 @@ def _lies_ahead() -> Any:
     return sa.or_(jobs.c.due_at.is_(None), jobs.c.due_at > database_now())
 
 
-def _or(row: RowMapping, name: str, reader: Any, empty: Any) -> Any:
+def _or(row: Mapping[Any, Any], name: str, reader: Any, empty: Any) -> Any:
     return empty() if row[name] is None else reader(name, row[name])
 
 
-def _instant(row: RowMapping, name: str) -> Any:
+def _instant(row: Mapping[Any, Any], name: str) -> Any:
     """An instant of the row; SQLite keeps whatever was written there."""
     value = row[name]
     return value if value is None or isinstance(value, datetime) else read.instant(name, value)
 
 
-def _whole(row: RowMapping, name: str) -> Any:
+def _whole(row: Mapping[Any, Any], name: str) -> Any:
     """A number of the row; SQLite keeps whatever text was written there."""
     if not isinstance(row[name], int):
         raise InvalidJob(name, row[name], "a whole number")

@@ -6,7 +6,8 @@ counted, in one transaction. The key of the fires is the call's, so that it fire
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from ..fire import Fire, Origin, new_id
 from ..job import Job
 from ..plan import heeds_keyword, is_spent
 from . import fires
+from .bulk import update_rows
 from .engine import database_now
 from .jobs import by_id
 from .pages import LOOK_AGAIN
@@ -35,6 +37,8 @@ class Call:
     at: datetime
     args: list[Any] | None = None
     kwargs: dict[str, Any] | None = None
+    #: The job whose run called it: that one it does not fire.
+    caller: int | None = None
 
 
 def new_call(
@@ -48,40 +52,65 @@ def new_call(
     return Call(keyword, new_id(now), now, args, kwargs)
 
 
-def fire_jobs(conn: Connection, call: Call, zone_name: str) -> list[str]:
-    """Write a fire for each job that heeds the call, in the order of the jobs' ids; their ids.
+def known(conn: Connection, words: Iterable[str]) -> set[str]:
+    """Those of *words* that are the keyword of a job, whether it is enabled or not."""
+    asked = set(words)
+    found = sa.select(jobs.c.keyword).where(jobs.c.keyword.in_(asked)).distinct()
+    return asked & set(conn.execute(found).scalars())
 
-    A row that cannot be read fires nothing: planning says so in its ``error``.
+
+def fire_jobs(conn: Connection, calls: Sequence[Call], zone_name: str) -> list[str]:
+    """Write a fire for each job that heeds one of the calls, in the order of the jobs' ids.
+
+    Their ids. A row that cannot be read fires nothing: planning says so in its ``error``.
     """
-    called = sa.select(jobs.c.id).where(jobs.c.keyword == call.keyword, jobs.c.enabled)
+    words = {call.keyword for call in calls}
+    called = sa.select(jobs.c.id).where(jobs.c.keyword.in_(words), jobs.c.enabled)
     ids = conn.execute(called.order_by(jobs.c.id)).scalars().all()
     pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
-    return [id_ for page in pages for id_ in _fire_page(conn, call, page, zone_name)]
+    return [id_ for page in pages for id_ in _fire_page(conn, calls, page, zone_name)]
 
 
-def _fire_page(conn: Connection, call: Call, ids: Sequence[int], zone_name: str) -> list[str]:
+def _fire_page(
+    conn: Connection, calls: Sequence[Call], ids: Sequence[int], zone_name: str
+) -> list[str]:
     known = by_id(conn, ids, zone_name, for_update=True).values()
-    called = [job for job in known if isinstance(job, Job) and _heeds(job, call)]
-    if not called:
+    able = {job.id: job for job in known if isinstance(job, Job) and _can_be_read(job)}
+    new = [fire for place, job in enumerate(able.values()) for fire in _fires_of(job, calls, place)]
+    if not new:
         return []
-    new = [_fire_of(job, call) for job in called]
-    written = fires.insert_ready(conn, new, call.at)
-    fired = [(job, fire.id) for job, fire in zip(called, new, strict=True) if fire.id in written]
-    _count(conn, [job for job, _ in fired], call.at)
-    return [id_ for _, id_ in fired]
+    written = fires.insert_ready(conn, new, calls[0].at)
+    fired = [fire for fire in new if fire.id in written]
+    counts = Counter(fire.job_id for fire in fired)
+    _count(conn, [_counted(able[id_], count) for id_, count in counts.items()], calls[0].at)
+    return [fire.id for fire in fired]
 
 
-def _heeds(job: Job, call: Call) -> bool:
+def _can_be_read(job: Job) -> bool:
     try:
         job.check()
     except Exception:  # noqa: BLE001 - whatever it is, the row's error will tell
         return False
-    return job.keyword == call.keyword and heeds_keyword(job, call.at)
+    return True
 
 
-def _fire_of(job: Job, call: Call) -> Fire:
+def _fires_of(job: Job, calls: Sequence[Call], place: int) -> list[Fire]:
+    """The fires of *job*, one for each call that it heeds, as often as it may."""
+    found: list[Fire] = []
+    for call in calls:
+        is_meant = job.keyword == call.keyword and job.id != call.caller
+        if is_meant and heeds_keyword(_counted(job, len(found)), call.at):
+            found.append(_fire_of(job, call, place))
+    return found
+
+
+def _counted(job: Job, count: int) -> Job:
+    return replace(job, fire_count=job.fire_count + count) if count else job
+
+
+def _fire_of(job: Job, call: Call, place: int) -> Fire:
     return Fire(
-        id=new_id(call.at),
+        id=new_id(call.at, place),
         job_id=job.id or 0,
         job_name=job.name,
         key=call.key,
@@ -94,11 +123,12 @@ def _fire_of(job: Job, call: Call) -> Fire:
     )
 
 
-def _count(conn: Connection, fired: Sequence[Job], now: datetime) -> None:
-    """Count a fire of each, and end those that may fire no more."""
-    counted = sa.update(jobs).where(jobs.c.id.in_([job.id for job in fired]))
-    conn.execute(counted.values(fire_count=jobs.c.fire_count + 1))
-    spent = [job for job in fired if is_spent(replace(job, fire_count=job.fire_count + 1))]
+def _count(conn: Connection, counted: Sequence[Job], now: datetime) -> None:
+    """Note how often jobs that are held have fired, and end those that may fire no more."""
+    update_rows(
+        conn, jobs, ("id",), [{"id": job.id, "fire_count": job.fire_count} for job in counted]
+    )
+    spent = [job for job in counted if is_spent(job)]
     for on_end, due_at in (("delete", now + LOOK_AGAIN), ("keep", None)):
         ids = [job.id for job in spent if (job.on_end or "keep") == on_end]
         if ids:

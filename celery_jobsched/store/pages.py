@@ -5,27 +5,32 @@ Claiming and planning both work on such pages: see ``claims`` and ``planning``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from ..clock import TICK
 from ..errors import InvalidJob, JobschedError, shown
+from ..freeze import Freeze
 from ..job import Job
 from ..plan import Missed, Plan, awaits_keyword
 from .bulk import update_rows
 from .calendars import IS_EDITED
-from .engine import database_now, skips_locked
-from .fires import Delivery
+from .deliveries import Delivery
+from .engine import database_now, digest, skips_locked
 from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN
+from .meta import FREEZE
 from .planned import EDITED
-from .tables import calendars, fires, jobs
+from .tables import calendars, fires, jobs, meta
 from .types import Instant
+
+Row = Mapping[Any, Any]
 
 #: How long a job that has ended and is to be deleted waits for its open fires.
 LOOK_AGAIN = timedelta(seconds=5)
@@ -40,6 +45,25 @@ class Poll:
     next_ready_at: datetime | None
     has_edited: bool
     has_edited_calendar: bool = False
+    #: Whether any fire waits for a slot.
+    has_waiting: bool = False
+    #: When a fire that was sent is first to be looked after.
+    next_check_at: datetime | None = None
+    #: What holds up all schedules now.
+    freeze: Freeze | None = None
+
+    @property
+    def ahead(self) -> list[datetime]:
+        """The instants ahead at which there will be something to do."""
+        known = (self.next_wake_at, self.next_ready_at, self.next_check_at)
+        return [at for at in known if at is not None and at > self.now]
+
+    def wait(self, passed: float, most: float) -> float:
+        """Seconds to the next of these, *most* at most, when so many *passed* since the look."""
+        if not self.ahead:
+            return most
+        left = (min(self.ahead) - self.now).total_seconds() - passed
+        return min(max(left, 0.001), most)
 
     @property
     def is_due(self) -> bool:
@@ -57,11 +81,15 @@ class Claimant:
 
 
 class Seen(NamedTuple):
-    """A due row as its index knows it: due at another instant, or changed, it is another one."""
+    """A due row at a glance: due at another instant, or changed, it is another one.
+
+    ``digest``: of what SQL may change without a trace in the others; None where nobody asks.
+    """
 
     wake_at: datetime
     id: int
     version: int
+    digest: Any = None
 
 
 class Place(NamedTuple):
@@ -82,13 +110,25 @@ class Window:
     ids: Sequence[int] | None = None
 
 
+class Cause(str, Enum):
+    """What kind of reason a beat has to leave a job to others."""
+
+    LACKING = "lacking"
+    FILTERED = "filtered"
+    RAISED = "raised"
+    WRONG_ANSWER = "wrong answer"
+    NO_ANSWER = "no answer"
+
+
 @dataclass(frozen=True)
 class Refusal:
-    """A row that this beat leaves to others, and why."""
+    """A row that this beat leaves to others, and why; ``error`` is what the filter raised."""
 
     seen: Seen
     job: str
     reason: str
+    cause: Cause = Cause.LACKING
+    error: BaseException | None = None
 
 
 @dataclass
@@ -111,19 +151,38 @@ class Claimed:
             self.left_from = min(at, self.left_from or at)
 
 
+@dataclass
+class Page:
+    """Due rows that were read without a lock: those of jobs to ask a filter about, and others.
+
+    ``others`` fire nothing, whatever a filter says: what cannot be read, a pause that is over.
+    ``left_from``: where newly due rows begin that are on no page yet; None: there are none.
+    """
+
+    jobs: dict[Seen, Job] = field(default_factory=dict)
+    others: list[Seen] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    left_from: datetime | None = None
+
+
 class LostClaim(JobschedError):
     """A row changed under its lock: nothing of this claim counts."""
 
 
 def poll(conn: Connection, after: datetime = EDITED) -> Poll:
-    """Look at the ends of three index ranges: due *after* that, edited, to deliver.
+    """Look at the ends of four index ranges: due *after* that, edited, to deliver, to look after.
 
-    And whether a calendar was edited; all in one round trip.
+    And whether a calendar was edited, anybody waits, or all is frozen; all in one round trip.
     """
     row = conn.execute(_POLL, {"after": after}).one()
-    wake_at, ready_at = (_look_at(at, row.now) for at in (row.next_wake_at, row.next_ready_at))
+    found = (row.next_wake_at, row.next_ready_at, row.next_check_at)
+    wake_at, ready_at, check_at = (_look_at(at, row.now) for at in found)
     has_edited, has_calendar = row.edited is not None, row.edited_calendar is not None
-    return Poll(row.now, wake_at, ready_at, has_edited, has_calendar)
+    has_waiting = row.waiting is not None
+    freeze = None if row.freeze is None else Freeze.from_text(row.freeze)
+    if freeze is not None and not freeze.holds(row.now):
+        freeze = None
+    return Poll(row.now, wake_at, ready_at, has_edited, has_calendar, has_waiting, check_at, freeze)
 
 
 def _look_at(found: Any, now: datetime) -> datetime | None:
@@ -138,50 +197,56 @@ _POLL = sa.select(
     .scalar_subquery()
     .label("next_wake_at"),
     sa.select(sa.func.min(fires.c.ready_at)).scalar_subquery().label("next_ready_at"),
+    sa.select(sa.func.min(fires.c.check_at)).scalar_subquery().label("next_check_at"),
     sa.select(jobs.c.id).where(jobs.c.wake_at == EDITED).limit(1).scalar_subquery().label("edited"),
     sa.select(calendars.c.id).where(IS_EDITED).limit(1).scalar_subquery().label("edited_calendar"),
+    sa.select(sa.func.min(fires.c.waiting_for)).scalar_subquery().label("waiting"),
+    sa.select(meta.c.value).where(meta.c.key == FREEZE).scalar_subquery().label("freeze"),
 )
 
 
-def lying(conn: Connection, beyond: Place, until: datetime, limit: int) -> list[Seen]:
+def lying(
+    conn: Connection, beyond: Place, until: datetime, limit: int, digested: bool = False
+) -> list[Seen]:
     """At most *limit* due rows beyond that place, in order; nothing is locked."""
     found: list[Seen] = []
+    seen = _SEEN.add_columns(DIGEST) if digested else _SEEN
     if beyond.at > EDITED:
-        same = _SEEN.where(jobs.c.wake_at == beyond.at, jobs.c.id > beyond.id)
+        same = seen.where(jobs.c.wake_at == beyond.at, jobs.c.id > beyond.id)
         found = _seen(conn, same.order_by(jobs.c.id).limit(limit))
     if len(found) < limit:
-        later = _SEEN.where(jobs.c.wake_at > beyond.at, jobs.c.wake_at <= until)
+        later = seen.where(jobs.c.wake_at > beyond.at, jobs.c.wake_at <= until)
         ordered = later.order_by(jobs.c.wake_at, jobs.c.id)
         found += _seen(conn, ordered.limit(limit - len(found)))
     return found
 
 
 def _seen(conn: Connection, query: Any) -> list[Seen]:
-    return [Seen._make(row) for row in conn.execute(query)]
+    return [Seen(*row) for row in conn.execute(query)]
 
+
+#: Of what a filter reads and planning does not: an edit of that alone wakes no row.
+DIGEST = digest(DETAILS_TEXT).label("digest")
 
 _SEEN = sa.select(jobs.c.wake_at, jobs.c.id, jobs.c.version)
 
 
-def locked(conn: Connection, wanted: Any, limit: int) -> Sequence[RowMapping]:
-    """At most *limit* rows, those that woke first, that nobody else holds."""
+def locked(conn: Connection, wanted: Any, limit: int, *more: Any) -> list[Row]:
+    """At most *limit* rows, with *more* columns, those that woke first, that nobody else holds."""
     query = (
-        sa.select(
-            *ROW,
-            jobs.c.wake_at,
-            SCHEDULE_TEXT.label("schedule_text"),
-            RULES_TEXT.label("rules_text"),
-        )
+        sa.select(*ROW, *more)
         .where(wanted)
         .order_by(jobs.c.wake_at)
         .limit(limit)
         .with_for_update(skip_locked=skips_locked(conn))
     )
-    return conn.execute(query).mappings().all()
+    found = conn.execute(query)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 @contextmanager
-def confined(row: RowMapping) -> Iterator[None]:
+def confined(row: Row) -> Iterator[None]:
     """Whatever reading or planning a row raises is that row's, never the page's."""
     try:
         yield
@@ -192,13 +257,13 @@ def confined(row: RowMapping) -> Iterator[None]:
         raise InvalidJob("definition", row["name"], what) from error
 
 
-def note_error(conn: Connection, row: RowMapping, error: InvalidJob) -> None:
+def note_error(conn: Connection, row: Row, error: InvalidJob) -> None:
     """Note why a row cannot be read; it fires nothing until it is edited."""
     update_rows(conn, jobs, ("id", "version"), [in_error(row, error)])
     note_whole(conn, [row["id"]])
 
 
-def in_error(row: RowMapping, error: InvalidJob) -> dict[str, Any]:
+def in_error(row: Row, error: InvalidJob) -> dict[str, Any]:
     """The columns of a row in error; :func:`note_whole` must follow."""
     return {
         "id": row["id"],

@@ -6,9 +6,10 @@ imported for that alone. A newer one is left alone: this release does not know i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -17,11 +18,13 @@ from ..errors import SchemaMismatch
 from .tables import metadata
 
 #: The migrations, oldest first; the last is what ``tables`` describes.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "jobsched_version"
 
 _LOCK = 0x6A6F6273  # "jobs"
+#: How long to wait for another beat: less than the usual socket timeout.
+_PATIENCE_S = 4
 _version = sa.Table(
     VERSION_TABLE,
     sa.MetaData(),
@@ -82,13 +85,53 @@ def prepare(engine: Engine, may_change: bool) -> None:
 
 def upgrade(conn: Connection, to: str = "head") -> None:
     """Run the migrations that are missing."""
+    _alembic(to, connection=conn)
+
+
+def statements(engine: Engine) -> str:
+    """The SQL that :func:`prepare` would run on that database now; empty where it would none.
+
+    Raises:
+        SchemaMismatch: the tables are newer than this release.
+    """
+    with engine.connect() as conn:
+        found = version_of(conn)
+    if found is None:
+        return _creation(engine)
+    if found not in REVISIONS:
+        raise SchemaMismatch(_mismatch(found))
+    return _migration(engine, found) if found != HEAD else ""
+
+
+def _creation(engine: Engine) -> str:
+    said: list[str] = []
+
+    def say(statement: Any, *_: Any, **__: Any) -> None:
+        literal = {"literal_binds": True}
+        said.append(str(statement.compile(dialect=engine.dialect, compile_kwargs=literal)).strip())
+
+    mock: Any = sa.create_mock_engine(engine.url, say)
+    metadata.create_all(mock, checkfirst=False)
+    _version.create(mock, checkfirst=False)
+    say(sa.insert(_version).values(version_num=HEAD))
+    return "".join(f"{each};\n\n" for each in said)
+
+
+def _migration(engine: Engine, found: str) -> str:
+    said = io.StringIO()
+    _alembic(f"{found}:{HEAD}", said, dialect=engine.dialect.name)
+    return said.getvalue()
+
+
+def _alembic(to: str, said: TextIO | None = None, **given: Any) -> None:
+    """Upgrade on the connection that is *given*, or write the SQL for a dialect into *said*."""
     from alembic import command
     from alembic.config import Config
 
-    config = Config()
+    config = Config(output_buffer=said)
     config.set_main_option("script_location", "celery_jobsched.store:migrations")
-    config.attributes["connection"] = conn
-    command.upgrade(config, to)
+    config.attributes.update(given)
+    command.upgrade(config, to, sql=said is not None)
 
 
 def _create(conn: Connection) -> None:
@@ -104,9 +147,14 @@ def _require_head(found: str | None) -> None:
 
 def _mismatch(found: str | None) -> str:
     if found is None:
-        return "the database has no tables; a beat makes them unless jobsched_auto_migrate is off"
+        return (
+            "the database has no tables; a beat makes them unless jobsched_auto_migrate is off, "
+            "and so does: celery jobs db upgrade"
+        )
     if found in REVISIONS:
-        return f"the tables are of version {found}, this release needs {HEAD}: migrate them"
+        return (
+            f"the tables are of version {found}, this release needs {HEAD}: celery jobs db upgrade"
+        )
     return f"the tables are of version {found}, newer than this release, which knows {HEAD}"
 
 
@@ -129,7 +177,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 def _lock_of_the_session(conn: Connection) -> Iterator[None]:
     """A lock that outlasts a commit: MariaDB commits at each CREATE TABLE."""
     name = f"jobsched {conn.engine.url.database}"[:64]
-    if conn.execute(sa.select(sa.func.get_lock(name, 1))).scalar() != 1:
+    if conn.execute(sa.select(sa.func.get_lock(name, _PATIENCE_S))).scalar() != 1:
         raise SchemaMismatch("another beat is at the tables")
     try:
         yield

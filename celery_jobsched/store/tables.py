@@ -103,6 +103,8 @@ jobs = sa.Table(
     sa.Index("jobsched_jobs_wake_at", "wake_at", "id"),
     # Serves firing by keyword: the jobs of one.
     sa.Index("jobsched_jobs_keyword", "keyword"),
+    # Serves limits: the smallest of the jobs that share a key.
+    sa.Index("jobsched_jobs_concurrency_key", "concurrency_key"),
     # Serves the sync of declared jobs: those of one application.
     sa.Index("jobsched_jobs_source", "source"),
     # Text that only looks like a yes would never run, and nobody would know why.
@@ -152,11 +154,16 @@ fires = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", _text),
     _instant("ready_at"),
+    # a run's own, where it is not the job's
+    sa.Column("task", sa.String(255)),
     sa.Column("args", JsonText()),
     sa.Column("kwargs", JsonText()),
     sa.Column("publishes", sa.Integer(), server_default="0", nullable=False),
     sa.Column("token", sa.String(36)),
-    _instant("lease_until"),
+    # who waits for a slot: of which key; what a sent one needs; when a beat looks after it
+    sa.Column("waiting_for", sa.String(300)),
+    sa.Column("rights", _text),
+    _instant("check_at"),
     sa.Column("beat", sa.String(36)),
     _instant("sent_at"),
     _instant("started_at"),
@@ -170,6 +177,10 @@ fires = sa.Table(
     sa.Index("jobsched_fires_job", "job_id", "fire_at"),
     # Serves delivery: `ready_at <= now`, oldest first; null for all that is not pending.
     sa.Index("jobsched_fires_ready_at", "ready_at"),
+    # Serves the queue of a key: who waits for its slots, the oldest first.
+    sa.Index("jobsched_fires_waiting_for", "waiting_for", "id"),
+    # Serves looking after fires that were sent: `check_at <= now`; null for all that need it not.
+    sa.Index("jobsched_fires_check_at", "check_at"),
     **_MYSQL,
 )
 
@@ -180,6 +191,15 @@ beats = sa.Table(
     sa.Column("name", sa.String(255), nullable=False),
     _instant("started_at", nullable=False),
     _instant("seen_at", nullable=False),
+    # set while a tick does not return, by a thread beside it
+    _instant("alive_at"),
+    # seconds between due and sent, of the last minute; null where nothing was sent
+    sa.Column("usual_lag", sa.Double()),
+    sa.Column("greatest_lag", sa.Double()),
+    # why it claims nothing
+    sa.Column("refuses", _text),
+    # what it is for, if not for claiming: drained, shadow
+    sa.Column("mode", sa.String(16)),
     **_MYSQL,
 )
 
@@ -207,4 +227,54 @@ meta = sa.Table(
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("value", _text, nullable=False),
     **_MYSQL,
+)
+
+# What the database keeps for the locks, see ``locks.database``: no job's table is touched there.
+
+slot_keys = sa.Table(
+    "jobsched_slot_keys",
+    metadata,
+    # The row to lock: who counts the slots of a key and then takes one must be alone.
+    sa.Column("key", sa.String(300), primary_key=True),
+    **_MYSQL,
+)
+
+slots = sa.Table(
+    "jobsched_slots",
+    metadata,
+    # Serves what a fire holds: some of the keys of many fires at once.
+    sa.Column("fire", sa.String(36), primary_key=True),
+    sa.Column("key", sa.String(300), primary_key=True),
+    _instant("until_at", nullable=False),
+    # A tombstone: until then, late renewals do nothing.
+    sa.Column("released", sa.Boolean(), nullable=False),
+    # Serves counting: the holders of a key.
+    sa.Index("jobsched_slots_key", "key"),
+    **_MYSQL,
+)
+
+admissions = sa.Table(
+    "jobsched_admissions",
+    metadata,
+    sa.Column("fire", sa.String(36), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("token", sa.String(36), nullable=False),
+    sa.Column("number", sa.Integer(), nullable=False),
+    sa.Column("retries", sa.Integer(), nullable=False),
+    sa.Column("worker", sa.String(255), nullable=False),
+    _instant("until_at", nullable=False),
+    sa.Column("redelivered", sa.Boolean(), nullable=False),
+    _instant("forget_at", nullable=False),
+    # Serves pruning: `forget_at <= now`.
+    sa.Index("jobsched_admissions_forget_at", "forget_at"),
+    **_MYSQL,
+)
+
+reports = sa.Table(
+    "jobsched_reports",
+    metadata,
+    sa.Column("id", _id, primary_key=True, autoincrement=True),
+    sa.Column("report", _text, nullable=False),
+    **_MYSQL,
+    **_SQLITE,
 )

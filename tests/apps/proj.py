@@ -2,7 +2,8 @@
 
 Its configuration is the JSON in JOBSCHED_TEST_CONF. It says that it is ready by making
 the file JOBSCHED_TEST_READY, and its tasks write what they did to JOBSCHED_TEST_RUNS. With
-JOBSCHED_TEST_TRIGGERS set it has a trigger of its own, `each`, without it has not.
+JOBSCHED_TEST_TRIGGERS set it has a trigger of its own, `each`, without it has not. Its
+filter allows the jobs of the role JOBSCHED_TEST_ROLE.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class Each:
 
 if "JOBSCHED_TEST_TRIGGERS" in os.environ:
     register_trigger("each")(Each)
+
+
+def may_fire(job: dict[str, Any]) -> bool:
+    """A filter: the jobs of this process's role."""
+    return bool(job["labels"].get("role") == os.environ["JOBSCHED_TEST_ROLE"])
 
 
 @beat_init.connect
@@ -97,4 +103,5 @@ def write_run(task: Task, args: Any, kwargs: Any) -> None:
 def fire_header(task: Task) -> dict[str, Any]:
     """What the beat says about the fire: Celery gives custom headers in one of two places."""
     headers = task.request.headers or {}
-    return headers.get("jobsched") or getattr(task.request, "jobsched", None) or {}
+    found = headers.get("jobsched") or getattr(task.request, "jobsched", None)
+    return found if isinstance(found, dict) else {}

@@ -66,7 +66,7 @@ BAD = {
     "below zero": Bad("jitter", {**EVERY, "jitter": "-1"}, "jitter = 0"),
     "no fire at all": Bad("max_fires", {**EVERY, "max_fires": "0"}, "max_fires = 99"),
     "limit of runs": Bad(
-        "max_concurrency", {**EVERY, "max_concurrency": "2"}, "max_concurrency = NULL"
+        "max_concurrency", {**EVERY, "max_concurrency": "0"}, "max_concurrency = NULL"
     ),
     "args no list": Bad("args", {**EVERY, "args": "'{\"a\": 1}'"}, "args = '[1]'"),
     "kwargs no object": Bad("kwargs", {**EVERY, "kwargs": "'[1]'"}, "kwargs = NULL"),
@@ -190,12 +190,6 @@ def test_it_is_logged_once_and_nothing_of_it_fires(desk: Desk) -> None:
     assert all(desk.tables.job(name).next_fire_at is None for name in desk.taken())
 
 
-def test_limits_are_refused_in_words(desk: Desk) -> None:
-    error = desk.tables.job("limit of runs").error
-
-    assert error == "max_concurrency: expected nothing: limits are not part of this release, got: 2"
-
-
 def test_a_bad_row_fires_once_it_is_mended(desk: Desk) -> None:
     for name, bad in desk.taken().items():
         desk.run(f"UPDATE jobsched_jobs SET {bad.mended} WHERE name = '{name}'")
@@ -241,7 +235,7 @@ DECLARED = {
     "not finer": ("at", {"every": "hour", "at": {"hour": 3}}),
     "unknown zone": ("timezone", {"every": "hour", "timezone": "Mars/Olympus"}),
     "nothing that says when": ("every", {"args": [1]}),
-    "limit of runs": ("max_concurrency", {"every": "hour", "max_concurrency": 2}),
+    "limit of runs": ("max_concurrency", {"every": "hour", "max_concurrency": 0}),
     "misspelt": ("evry", {"evry": "hour"}),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from celery import Celery
 from celery.schedules import crontab
 
 from celery_jobsched import InvalidJob, Scheduler
+from celery_jobsched.store import fires, tables
 from tests.collector import Collector
 from tests.processes import wait_until
 from tests.records import SECOND, Records, settle, ticking
 from tests.stacks import fresh_stack
+from tests.unit.test_store import fire
 
 HOURLY = {"task": "proj.note", "every": "1 hour", "args": [1]}
 HOUR = timedelta(hours=1)
@@ -128,7 +132,7 @@ def test_the_schedule_of_celerys_own_documentation_runs_unchanged(records: Recor
         },
     }
 
-    @app.task(name="tasks.say")
+    @app.task(name="tasks.say", shared=False)
     def say(word: str) -> str:
         return word
 
@@ -202,6 +206,17 @@ def test_one_bad_definition_stops_the_beat_before_anything_is_written(records: R
     assert not records.has_tables()
 
 
+@pytest.mark.parametrize("schedule", ["hourly", None, object()])
+def test_an_entry_whose_schedule_is_none_is_refused_by_its_name(
+    records: Records, schedule: object
+) -> None:
+    app = app_of(records, {})
+    app.conf.beat_schedule = {"odd": {"task": "proj.note", "schedule": schedule}}
+
+    with pytest.raises(InvalidJob, match=r"job 'odd': (celery|schedule|every): expected"):
+        Scheduler(app)
+
+
 def test_one_name_declared_twice_is_refused(records: Records) -> None:
     app = app_of(records, {"twice": HOURLY})
     app.conf.beat_schedule = {"twice": {"task": "proj.note", "schedule": 30.0}}
@@ -230,7 +245,7 @@ def test_a_change_is_written_and_keeps_the_next_fire_unless_the_schedule_changed
 
 
 def test_what_is_not_declared_any_more_is_disabled_then_purged(records: Records) -> None:
-    declare(records, kept=HOURLY, gone=HOURLY, back=HOURLY, wanted=HOURLY)
+    declare(records, kept=HOURLY, gone=HOURLY, back=HOURLY, wanted=HOURLY, runs=HOURLY)
     declare(records, kept=HOURLY)
     retired = records.job("gone")
     assert (retired["enabled"], retired["next_fire_at"]) == (False, None)
@@ -242,10 +257,15 @@ def test_what_is_not_declared_any_more_is_disabled_then_purged(records: Records)
     assert back["next_fire_at"] is not None
 
     records.edit("wanted", enabled=True)
-    for name in ("gone", "wanted"):
-        records.edit(name, paused_at=datetime.now(timezone.utc) - 25 * HOUR)
+    running = replace(fire(1), job_id=records.job("runs")["id"], job_name="runs")
+    with records.engine.begin() as conn:
+        conn.execute(sa.update(tables.fires).values(check_at=None))
+        fires.insert_pending(conn, [running], "beat", running.due_at)
+        fires.mark_sent(conn, [running.id], check_at=running.due_at)
+    for name in ("gone", "wanted", "runs"):
+        records.edit(name, updated_at=datetime.now(timezone.utc) - 25 * HOUR)
     declare(records, kept=HOURLY, back=HOURLY)
-    assert set(records.jobs()) == {"kept", "back", "wanted"}
+    assert set(records.jobs()) == {"kept", "back", "wanted", "runs"}
 
 
 def test_jobs_made_elsewhere_are_left_alone(

@@ -148,7 +148,7 @@ def test_a_job_that_is_not_there_is_named(jobs: Jobs) -> None:
         ({"task": "proj.note", "every": "1 hour", "options": {"eta": 1}}, "options"),
         ({"task": "proj.note", "every": "1 hour", "timezone": "Europe/Pariss"}, "timezone"),
         ({"task": "proj.note", "evry": "1 hour"}, "evry"),
-        ({"task": "proj.note", "every": "1 hour", "max_concurrency": 1}, "max_concurrency"),
+        ({"task": "proj.note", "every": "1 hour", "max_concurrency": 0}, "max_concurrency"),
     ],
 )
 def test_a_refusal_names_the_job_and_the_field_and_changes_nothing(

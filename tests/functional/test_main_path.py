@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from statistics import median_high
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,12 @@ from tests.processes import Beat, Worker, runs, wait_until
 from tests.stacks import PAIRS, Stack, fresh_stack
 from tests.tables import Tables
 
+pytestmark = pytest.mark.alone
+
 UTC = timezone.utc
 SECOND = timedelta(seconds=1)
+#: By when a beat and a worker have begun; else an instant of a minute passes unseen.
+_TO_BEGIN = 12 * SECOND
 #: The present instant as each database says it, in a column that holds text.
 NOW = {"sqlite": "datetime('now')", "postgresql": "now()", "mysql": "now()"}
 EACH_SECOND = ("declared every", "of Celery", "sql every")
@@ -52,9 +57,9 @@ def _play(stack: Stack) -> Played:
     long_past = began_at.replace(second=0, microsecond=0) - timedelta(minutes=2)
     tables = Tables(stack)
     with Worker(stack), Beat(stack, scheduler=_scheduler(stack), conf=_declared()) as beat:
-        wait_until(lambda: tables.has_any() and tables.jobs(), 10, beat.log)
+        wait_until(lambda: tables.has_any() and tables.jobs(), 20, beat.log)
         _insert(stack, long_past)
-        wait_until(lambda: _is_enough(stack), 20, lambda: beat.log() + str(runs(stack.runs_file)))
+        wait_until(lambda: _is_enough(stack), 80, lambda: beat.log() + str(runs(stack.runs_file)))
         assert beat.stop().exit_code == 0
         fires, jobs = tables.fires(), tables.jobs()
         wait_until(lambda: len(runs(stack.runs_file)) >= len(fires), 5, fires)
@@ -67,7 +72,7 @@ def _scheduler(stack: Stack) -> str:
 
 
 def _declared() -> dict[str, Any]:
-    second = (datetime.now(UTC) + timedelta(seconds=5)).second
+    second = (datetime.now(UTC) + _TO_BEGIN).second
     jobs = {
         "declared every": {"task": "proj.note", "every": [1, "second"], "args": [1, "two"]},
         "declared at": {"task": "proj.note", "every": "minute", "at": {"second": second}},
@@ -185,7 +190,8 @@ def test_each_fire_is_marked_sent_close_to_its_instant(played: Played) -> None:
     }
 
     assert {fire.state for fire in played.fires} == {"sent"}
-    assert all(timedelta(0) <= lag < SECOND for lag in late.values()), late
+    assert all(timedelta(0) <= lag < 5 * SECOND for lag in late.values()), late
+    assert median_high(late.values()) < SECOND
 
 
 def test_each_fire_reaches_the_worker_in_time(played: Played) -> None:

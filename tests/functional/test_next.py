@@ -192,7 +192,35 @@ def test_a_job_without_a_clock_fires_by_its_keyword(records: Records, sqlite_url
     done = run("called", url=sqlite_url)
 
     assert (done.exit_code, done.stdout) == (3, "called: when the keyword 'deployed' is fired\n")
-    assert done.stderr == "called does not fire any more but by its keyword\n"
+    assert done.stderr == "called has no clock: it fires when its keyword is called (deployed)\n"
+
+
+def test_a_rule_that_ended_is_refused_as_the_table_does() -> None:
+    done = run("--rrule", "FREQ=DAILY;UNTIL=20200101T000000Z")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("rrule: expected ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cron", "0 9 * * *", "--every", "1 day"], "one of --cron and --every"),
+        (["--cron", "0 9 * * *", "--json", "--jsonl"], "--json or --jsonl, not both"),
+        (["--cron", "0 9 * * *", "--at", "09:00"], "for a time of day --cron"),
+        (["--every", "1 day", "--at", "09:00"], "--every with --at-time 09:00"),
+        (["--cron", "0 9 * * *", "--at-time", "09:00"], "--at-time refines --every"),
+        (["report", "--cron", "0 9 * * *"], "names of jobs or an expression, not both"),
+        (["--tz", "Europe/Paris"], "expected names of jobs, or --cron"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_usage(
+    arguments: list[str], said: str
+) -> None:
+    done = run(*arguments)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
 
 
 def test_a_trigger_that_is_not_registered_here_cannot_be_asked(
@@ -265,10 +293,9 @@ def test_without_a_first_moment_it_is_now() -> None:
         ([], "Error: expected names of jobs, or --cron, --every or --rrule."),
         (
             ["x", "--cron", "0 9 * * *"],
-            "Error: expected names of jobs, or --cron, --every or --rrule.",
+            "Error: expected names of jobs or an expression, not both.",
         ),
-        (["--tz", "UTC"], "every: expected one of every, "),
-        (["--cron", "0 9 * * *", "--at-time", "09:00"], "at: expected nothing without every"),
+        (["--tz", "UTC"], "Error: expected names of jobs, or --cron, --every or --rrule."),
         (["--every", "2 fortnights"], "every: expected a number and a unit"),
         (["--cron", "0 9 * * *", "--tz", "Mars"], "timezone: expected the name of a time zone"),
         (["--cron", "0 9 * * *", "--from", "soon"], "--from: expected a date and time"),

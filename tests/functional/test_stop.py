@@ -123,7 +123,7 @@ def test_the_banner_shows_where_jobs_and_locks_are_without_passwords(tmp_path: P
             beat.stop()
 
         assert "jobs -> postgresql+psycopg://me:***@127.0.0.1:1/jobs" in beat.log()
-        assert "locks -> redis://:***@127.0.0.1:1/3" in beat.log()
+        assert "locks -> redis://127.0.0.1:1/3" in beat.log()
         assert secret not in beat.log()
 
 

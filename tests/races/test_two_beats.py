@@ -1,6 +1,6 @@
 """Two beats on one database, then one of them killed: each instant is published exactly once.
 
-Ten seconds of both here; JOBSCHED_TEST_TWO_BEATS_SECONDS=30 makes it as long as it is promised.
+Six seconds of both here; JOBSCHED_TEST_TWO_BEATS_SECONDS=30 makes it as long as it is promised.
 One run a database, which all tests of this file look at.
 """
 
@@ -25,11 +25,13 @@ from tests.services import DATABASES
 from tests.stacks import Stack, fresh_stack
 from tests.tables import Tables
 
+pytestmark = pytest.mark.alone
+
 UTC = timezone.utc
 SECOND = timedelta(seconds=1)
 JOBS = 50
-BOTH = timedelta(seconds=float(os.environ.get("JOBSCHED_TEST_TWO_BEATS_SECONDS", "10")))
-ALONE = timedelta(seconds=5)
+BOTH = timedelta(seconds=float(os.environ.get("JOBSCHED_TEST_TWO_BEATS_SECONDS", "6")))
+ALONE = timedelta(seconds=4)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tests.seeds.asking import (
     Case,
     made,
     moment,
+    never_ending,
     read,
     said,
     theirs,
@@ -58,9 +59,12 @@ def _max_runs(given: Case, expected: Case, _: str) -> Iterator[str]:
         yield f"runs {sum(owed.origin is Origin.CATCHUP for owed in fires)} times"
 
 
-def _max_instances(given: Case, expected: Case, _: str) -> Iterator[str]:
+def _max_instances(given: Case, expected: Case, url: str) -> Iterator[str]:
     yield expected["raises"]
-    yield f"reads {made({'every': [1, 'minute']}, NOW, max_concurrency=given['max_instances'])}"
+    limited = {"every": [1, "minute"], "max_concurrency": given["max_instances"]}
+    *running, refused = never_ending(url, limited, given["running"])
+    assert [fire.state for fire in running] == ["sent"] * given["running"]
+    yield f"{refused.state}: {refused.reason}"
 
 
 def _cron_error(given: Case, expected: Case, url: str) -> Iterator[str]:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from celery import Celery
+
 from celery_jobsched.job import Job
 from celery_jobsched.plan import decide, plan_new
+from celery_jobsched.testing import Beat, Clock, Fire
 
 UTC = timezone.utc
 TICK, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
@@ -17,6 +20,22 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 NOW = datetime(2030, 5, 15, 12, 0, tzinfo=UTC)
 
 Case = dict[str, Any]
+
+
+def never_ending(url: str, definition: dict[str, Any], minutes: int) -> list[Fire]:
+    """What becomes of the fires of a job whose runs never end, from NOW on for so long."""
+    conf = {
+        "jobsched_database_url": url,
+        "jobsched_lock_backend": "database",
+        "broker_url": "memory://",
+        "jobsched_jobs": {"seed": {"task": "t", "lease": DAY.total_seconds(), **definition}},
+    }
+    app = Celery(set_as_current=False, config_source=conf)
+    with Beat(app, Clock(NOW)) as beat:
+        beat.run(minutes=minutes)
+        return beat.fires("seed")
+
+
 Asker = Callable[[Case, Case, str], Iterator[str]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -13,18 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from celery_jobsched.store import claims, jobs, meta, pages, planning, replan, schema, tables
-from celery_jobsched.store.pages import Claimant, Claimed
+from celery_jobsched.store.pages import Claimant, Claimed, Window
 from tests.records import Records
 
 BEAT = Claimant("a beat")
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
-
-
-@pytest.fixture
-def records(database_url: str) -> Iterator[Records]:
-    with Records(database_url) as records:
-        schema.prepare(records.engine, True)
-        yield records
 
 
 def now_of(records: Records) -> datetime:
@@ -84,6 +76,22 @@ def test_an_instant_that_was_just_written_is_owed_unless_the_job_repeats(records
     assert records.job("repeats")["next_fire_at"] > written
 
 
+def test_a_date_that_mariadb_alone_has_spoils_its_own_row(mysql_url: str) -> None:
+    with Records(mysql_url) as records:
+        schema.prepare(records.engine, True)
+        for name in ("bad", "good"):
+            records.add(name, every="1 hour")
+        with records.engine.begin() as conn:
+            conn.exec_driver_sql("SET SESSION sql_mode = ''")
+            conn.exec_driver_sql("UPDATE jobsched_jobs SET starts_at = 0 WHERE name = 'bad'")
+            conn.exec_driver_sql("SET SESSION sql_mode = DEFAULT")
+
+        planned = plan(records)
+
+        assert [(error.job, error.field) for error in planned.broken] == [("bad", "starts_at")]
+        assert records.job("good")["next_fire_at"] is not None
+
+
 def test_claiming_writes_a_pending_fire_and_moves_the_job_on(records: Records) -> None:
     made_at = whole_second(records)
     records.add("a", every="1 hour", created_at=made_at, args="[1]", kwargs='{"k": "ü"}')
@@ -114,6 +122,22 @@ def test_a_page_limit_counts_fires_and_the_rest_stays_due(records: Records) -> N
 
     assert [len(each.deliveries) for each in (first, second, third)] == [10, 5, 0]
     assert len({(row["job_id"], row["key"]) for row in records.fires()}) == 15
+
+
+def test_the_rows_of_a_round_are_all_looked_at_beside_what_came_due_since(records: Records) -> None:
+    made_at = whole_second(records)
+    for name in "abcdefgh":
+        records.add(name, every="1 hour", created_at=made_at - (name < "e") * SECOND)
+    plan(records)
+    older = [records.job(name)["id"] for name in "abcd"]
+    window = Window(made_at - SECOND / 2, older)
+
+    with records.engine.begin() as conn:
+        claimed = claims.claim_due(conn, pages.poll(conn).now, 4, BEAT, window)
+
+    assert [delivery.fire.job_name for delivery in claimed.deliveries[:2]] == ["e", "f"]
+    assert len(claimed.deliveries) == 4
+    assert claimed.left_from == made_at - SECOND
 
 
 def test_an_instant_that_is_taken_already_does_not_spoil_the_page(records: Records) -> None:

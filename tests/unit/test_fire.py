@@ -67,11 +67,15 @@ def test_every_open_state_can_still_end() -> None:
         assert state.may_become(FireState.LOST), state
 
 
-def test_a_final_state_stays_but_a_lost_run_may_still_turn_out_well() -> None:
+def test_a_final_state_stays_but_what_was_lost_or_cancelled_may_run_all_the_same() -> None:
     moves = {(one, two) for one in FireState for two in FireState if one.may_become(two)}
 
     from_final = {(one, two) for one, two in moves if one.is_final}
-    assert from_final == {(FireState.LOST, FireState.SUCCEEDED)}
+    ran = (FireState.STARTED, FireState.RETRYING, FireState.SUCCEEDED, FireState.FAILED)
+    assert from_final == {
+        (FireState.LOST, FireState.SUCCEEDED),
+        *((FireState.CANCELLED, state) for state in ran),
+    }
     assert all(one is not two for one, two in moves)
     assert set(MOVES) == {one for one, _ in moves}
 
@@ -82,6 +86,10 @@ def test_only_what_was_not_sent_is_skipped_or_cancelled() -> None:
             FireState.PENDING,
             FireState.WAITING,
         }
+
+
+def test_a_retry_whose_slot_was_lost_waits_for_one_again() -> None:
+    assert FireState.RETRYING.may_become(FireState.WAITING)
 
 
 def test_what_the_clock_owes_ends_with_its_job() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,28 +24,75 @@ FLOORS = (
     "triggers.days triggers.hours triggers.calendar_text triggers.calendar triggers.during",
     "words.english words.days words.cron words.calendar words.every words.once words.rrule",
     "words.celery words",
-    "fields definition when job preview fire plan placeholders",
-    "store store.types store.engine store.planned store.tables store.schema",
+    "fields definition when job limits preview fire overlap plan placeholders",
+    "backfill freeze views filters simulation status lags rate",
+    "locks locks.admission locks.reports record",
+    "store store.types store.engine store.settable store.planned store.tables store.schema",
     "store.migrations store.migrations.env",
     "store.migrations.versions store.migrations.versions.v0001_first",
     "store.migrations.versions.v0002_triggers store.migrations.versions.v0003_calendars",
-    "store.bulk store.meta store.calendars store.jobs store.fires store.declared store.replan",
-    "store.pages store.claims store.planning store.keywords",
+    "store.migrations.versions.v0004_locks store.migrations.versions.v0005_slots",
+    "store.migrations.versions.v0006_beats store.migrations.versions.v0007_modes",
+    "store.bulk store.meta store.calendars store.jobs",
+    "store.changes store.pauses store.history",
+    "store.search store.standing",
+    "store.deliveries store.fires store.pruning store.watching store.declared store.replan",
+    "store.pages store.claims store.planning store.keywords store.afterwards store.ends",
+    "store.waiting store.skips store.stops",
+    "locks.redis.client locks.redis",
+    "locks.database.memory locks.database.slots locks.database.admissions locks.database.reports",
+    "locks.database.ledger locks.database locks.open",
     "runtime",
-    "current interrupts entries publish dispatch rounds claiming declare upkeep calendars jobs",
-    "beat cli.failures cli.table cli.next cli __init__",
+    "ticket worker.outcome worker.copies worker.channel worker.places worker.runs worker.request",
+    "worker.step worker",
+    "current interrupts overdue setbacks entries publish slots ending reports telling dispatch",
+    "decisions",
+    "rounds filter asking claiming shadow",
+    "declare differing pruning clocks upkeep aftercare results overruns watch calendars",
+    "importers importers.draft importers.beat_schedule importers.periodic_rows",
+    "importers.django_celery_beat importers.sqlalchemy_celery_beat",
+    "importers.redbeat_rules importers.redbeat importers.shelf importers.apscheduler",
+    "importers.pykit importers.places importers.sources",
+    "verbs verbs.bound verbs.edits verbs.runs verbs.stops verbs.freezes verbs.drains verbs.status",
+    "verbs.facts verbs.of_fires verbs.of_instants verbs.explaining verbs.looks",
+    "verbs.transfer verbs.imports verbs.checks verbs.declares",
+    "jobs",
+    "beat testing",
+    "cli.saying cli.failures cli.options cli.columns cli.table cli.next cli.stop cli.status",
+    "cli.listing cli.past cli.show cli.edits cli.runs cli.lines cli.imports cli.checks",
+    "cli.freeze cli.beats cli.database",
+    "cli __init__",
 )
 ROOMS = [room for floor in FLOORS for room in floor.split()]
 
 #: What only some rooms may have to do with.
 RESERVED = {
-    "sqlalchemy": ("store", "runtime", "dispatch", "declare", "beat", "cli"),
+    "sqlalchemy": (
+        "store",
+        "locks.database",
+        "locks.open",
+        "runtime",
+        "dispatch",
+        "reports",
+        "setbacks",
+        "declare",
+        "differing",
+        "pruning",
+        "importers.places",
+        "verbs",
+        "jobs",
+        "beat",
+        "testing",
+        "cli",
+    ),
     "alembic": ("store",),
     "pytz": ("clock",),
     "click": ("cli",),
-    "redis": (),
+    "redis": ("locks.redis",),
     "django": (),
 }
+_MAKES_CODE = {"eval", "exec", "compile", "__import__", "pickle", "marshal", "shelve", "dill"}
+_BY_NAME = ("import_module", "symbol_by_name", "instantiate")
 
 
 def test_every_file_is_a_room_of_the_list() -> None:
@@ -83,6 +131,39 @@ def test_the_wall_clock_is_read_in_one_room_alone() -> None:
     }
 
     assert readers == {"runtime"}
+
+
+def test_a_beat_asks_its_runtime_how_much_time_has_passed() -> None:
+    readers = {
+        room
+        for room, path in files().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "time.monotonic"
+    }
+
+    # A filter's thread takes its own time, whatever clock a test sets.
+    assert {room for room in readers if not room.startswith("worker.")} == {
+        "asking",
+        "runtime",
+        "store.engine",
+    }
+
+
+def test_no_text_becomes_code_and_few_rooms_import_by_name() -> None:
+    calls = {
+        f"{room}: {node.func.id}"
+        for room, path in files().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    names = {f"{room}: {name}" for room, path in files().items() for name in imported(path)}
+
+    makers = {each for each in calls | names if _MAKES_CODE & set(re.split(r"[:. ]+", each))}
+    importers = {each.partition(":")[0] for each in names if each.endswith(_BY_NAME)}
+    # Celery's shelf is pickled: its reader makes nothing but what it lists.
+    assert makers == {"importers.shelf: pickle"}
+    # Of the configuration, a command line, a task's own class, or this package: of no row.
+    assert importers == {"__init__", "filter", "importers.places", "verbs.bound", "worker.request"}
 
 
 def files() -> dict[str, Path]:

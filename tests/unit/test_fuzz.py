@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import _lru_cache_wrapper
 from typing import Any
 
 import pytest
@@ -20,7 +17,7 @@ from hypothesis import strategies as st
 from celery_jobsched.errors import InvalidJob
 from celery_jobsched.job import Job
 from celery_jobsched.store import jobs, tables
-from tests.effort import examples
+from tests.effort import examples, within
 from tests.texts import TOKENS, VALUES, nested, of_column
 
 UTC = timezone.utc
@@ -146,25 +143,12 @@ def check(column: str | None, definition: dict[str, Any]) -> None:
 
 
 def in_time(call: Callable[[Any], Any], argument: Any) -> Any:
-    """What *call* returns, or the InvalidJob that it raises; slow once in a while is not slow."""
-    took = []
-    for _ in range(3):
-        began = time.thread_time()
+    """What *call* returns, or the InvalidJob that it raises."""
+
+    def answer() -> Any:
         try:
-            found = call(argument)
+            return call(argument)
         except InvalidJob as error:
-            found = error
-        took.append(time.thread_time() - began)
-        if took[-1] < LONGEST:
-            return found
-        forget()
-    raise AssertionError(f"took {took} seconds")
+            return error
 
-
-def forget() -> None:
-    """Empty all caches: what was read once must be read anew."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("celery_jobsched"):
-            for value in vars(module).values():
-                if isinstance(value, _lru_cache_wrapper):
-                    value.cache_clear()
+    return within(LONGEST, answer)

@@ -258,8 +258,8 @@ def test_one_call_fires_each_job_once_however_often_it_is_written(
     call = keywords.Call("k", "the fire that calls", now_of(records))
 
     with records.engine.begin() as conn:
-        first = keywords.fire_jobs(conn, call, "UTC")
-        again = keywords.fire_jobs(conn, call, "UTC")
+        first = keywords.fire_jobs(conn, [call], "UTC")
+        again = keywords.fire_jobs(conn, [call], "UTC")
 
     assert (len(first), again) == (2, [])
     assert {row["fire_count"] for row in records.jobs().values()} == {1}

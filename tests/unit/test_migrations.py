@@ -13,8 +13,21 @@ from sqlalchemy import Engine
 from celery_jobsched.errors import SchemaMismatch
 from celery_jobsched.store import schema, tables
 from celery_jobsched.store.engine import make_engine
+from tests.clients import sql_client
 
-NAMES = ("beats", "calendars", "changes", "fires", "jobs", "meta", "version")
+NAMES = (
+    "admissions",
+    "beats",
+    "calendars",
+    "changes",
+    "fires",
+    "jobs",
+    "meta",
+    "reports",
+    "slot_keys",
+    "slots",
+    "version",
+)
 
 
 @pytest.fixture
@@ -108,6 +121,27 @@ def test_tables_of_an_older_release_are_migrated_with_their_rows(engine: Engine)
     with engine.connect() as conn:
         schema.check(conn)
         assert conn.execute(sa.select(tables.jobs.c.name)).scalars().all() == ["a"]
+
+
+@pytest.mark.parametrize("former", [None, *schema.REVISIONS[:-1]])
+def test_the_sql_makes_the_same_tables_typed_into_the_databases_own_client(
+    engine: Engine, former: str | None
+) -> None:
+    schema.prepare(engine, True)
+    made = described(engine)
+    with engine.begin() as conn:
+        tables.metadata.drop_all(conn)
+        conn.execute(sa.text(f"DROP TABLE {schema.VERSION_TABLE}"))
+    if former is not None:
+        with engine.begin() as conn:
+            schema.upgrade(conn, former)
+
+    sql_client(engine.url.render_as_string(hide_password=False))(schema.statements(engine))
+
+    assert described(engine) == made
+    with engine.connect() as conn:
+        schema.check(conn)
+    assert schema.statements(engine) == ""
 
 
 def test_made_tables_are_left_as_they_are(engine: Engine) -> None:

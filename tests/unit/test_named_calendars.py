@@ -23,22 +23,6 @@ SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 NEVER = "2001-01-01"
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def kept_records(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Records]:
-    """One database of each kind for all tests: making the tables takes longer than most."""
-    folder = tmp_path_factory.mktemp("calendars")
-    with fresh_database(request.param, folder) as url, Records(url) as records:
-        schema.prepare(records.engine, True)
-        yield records
-
-
-@pytest.fixture
-def records(kept_records: Records) -> Records:
-    for table in (tables.jobs, tables.fires, tables.calendars, tables.changes):
-        kept_records.run(sa.delete(table))
-    return kept_records
-
-
 def now_of(records: Records) -> datetime:
     with records.engine.connect() as conn:
         return pages.poll(conn).now

@@ -10,7 +10,9 @@ from celery import Celery
 from celery_jobsched import Job
 from celery_jobsched.entries import FireEntry, entry_for
 from celery_jobsched.fire import Fire, Origin
+from celery_jobsched.limits import Rights
 from celery_jobsched.placeholders import PLACEHOLDERS, filled
+from celery_jobsched.ticket import Ticket
 
 UTC = timezone.utc
 VALUES = {
@@ -81,7 +83,7 @@ def test_a_beat_that_lacks_what_made_a_fire_publishes_it_with_less(lacking: dict
     at = datetime(2027, 1, 1, tzinfo=UTC)
 
     fire = Fire("id", 1, job.name, "key", at, at, Origin.SCHEDULE)
-    entry = entry_for(Celery(set_as_current=False), fire, job, declared=False, origin="test")
+    entry = entry_for(Celery(set_as_current=False), fire, job, ticket(fire), False, "test")
 
     assert entry.args == (None,)
     assert entry.options["headers"]["jobsched"]["local"] == "2027-01-01T09:00:00"
@@ -100,8 +102,28 @@ def test_a_manual_runs_own_arguments_are_filled_too() -> None:
     assert "by hand: nightly" in entry.options["argsrepr"]
 
 
+def test_a_follow_up_gets_what_it_is_told_and_nothing_of_the_jobs_own() -> None:
+    told = {"error": "of {job}", "state": "failed"}
+    options = {"queue": "slow", "expires": 5, "link": {"task": "proj.next"}, "headers": {"x": 1}}
+    definition = {"cron": "0 6 * * *", "args": [1], "kwargs": {"own": 1}, "options": options}
+
+    entry = entry_of(
+        definition, datetime(2027, 1, 1, tzinfo=UTC), task="proj.alarm", args=[], kwargs=told
+    )
+
+    assert (entry.task, entry.args, entry.kwargs) == ("proj.alarm", (), told)
+    assert entry.schedule is None
+    assert not {"queue", "expires", "link"} & set(entry.options)
+    assert set(entry.options["headers"]) == {"celery_beat_task", "periodic_task_name", "jobsched"}
+    assert entry_of(definition, datetime(2027, 1, 1, tzinfo=UTC)).options["queue"] == "slow"
+
+
 def entry_of(definition: dict[str, Any], fire_at: datetime, **own: Any) -> FireEntry:
     job = Job.from_dict("nightly", {"task": "proj.note", **definition})
     job = replace(job, created_at=datetime(2026, 1, 1, tzinfo=UTC))
     fire = Fire("id", 1, job.name, "key", fire_at, fire_at, Origin.SCHEDULE, **own)
-    return entry_for(Celery(set_as_current=False), fire, job, declared=False, origin="test")
+    return entry_for(Celery(set_as_current=False), fire, job, ticket(fire), False, "test")
+
+
+def ticket(fire: Fire) -> Ticket:
+    return Ticket.of(fire, Rights(), "here", "database", fire.due_at)

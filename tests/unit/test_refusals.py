@@ -269,7 +269,7 @@ def test_what_is_to_be_delivered_is_delivered_by_any_beat(house: House) -> None:
     with house.records.engine.begin() as conn:
         now = pages.poll(conn).now
         called = keywords.Call("k", "a call", now + 2 * HOUR)
-        (id_,) = keywords.fire_jobs(conn, called, "UTC")
+        (id_,) = keywords.fire_jobs(conn, [called], "UTC")
         conn.execute(sa.update(tables.fires).values(ready_at=now))
 
     house.lacking.settle()

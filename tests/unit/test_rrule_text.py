@@ -178,7 +178,9 @@ def test_a_wrong_text_is_refused_by_a_sentence_that_names_the_part(text, named):
 
 
 @pytest.mark.parametrize(
-    "value", [None, 1, True, b"FREQ=DAILY", ["FREQ=DAILY"], {}, rrule(DAILY, count=1)], ids=repr
+    "value",
+    [None, 1, True, b"FREQ=DAILY", ["FREQ=DAILY"], {}, rrule(DAILY, count=1)],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_text_is_refused(value):
     with pytest.raises(InvalidJob, match=r"str\(rule\)"):
@@ -227,12 +229,12 @@ def test_no_text_takes_long_to_read_or_to_refuse(text):
     def seconds():
         parse_rrule.__globals__["_parsed"].cache_clear()
         recurrence.cache_clear()
-        began = time.perf_counter()
+        began = time.thread_time()
         with suppress(InvalidJob):
             recurrence(text, pytz.utc, ANCHOR)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
-    # The best of three: what is measured is the work, not what else the machine does.
+    # The best of three, of this thread's own time: it is no matter what else the machine does.
     assert min(seconds() for _ in range(3)) < 0.05
 
 

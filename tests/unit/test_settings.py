@@ -44,11 +44,19 @@ def test_old_and_new_names_are_read(conf: dict[str, Any]) -> None:
         ("confirm_publish", "false", "True or False"),
         ("database_url", "", "a URL"),
         ("database_url", 5, "a URL"),
+        ("lock_backend", 5, "database or a URL of Redis"),
         ("environment", "", "a word"),
         ("jobs", ["a job"], "a mapping of names to definitions"),
         ("allowed_tasks", "proj.*", "a list of task name patterns"),
         ("allowed_tasks", ["proj.*", 3], "a list of task name patterns"),
-        ("max_concurrency", 3, "none"),
+        ("max_concurrency", 0, "a whole number of at least 1"),
+        ("limits", 3, "a mapping of concurrency keys to numbers of runs"),
+        ("limits", {"disk": 0}, "a key and a whole number of at least 1"),
+        ("limits", {7: 1}, "a key and a whole number of at least 1"),
+        ("max_waiting", 0, "a whole number of at least 1"),
+        ("lease", 0.5, "a number of seconds of at least 1"),
+        ("resend_after", 0, "a number of seconds above 0"),
+        ("max_queue_time", -1, "a number of seconds above 0"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(name: str, value: Any, expected: str) -> None:
@@ -86,3 +94,12 @@ def test_an_unknown_option_comes_with_the_nearest_one_that_is() -> None:
         "CELERY_JOBSCHED_JOB": "jobsched_jobs",
         "jobsched_xyzzy": None,
     }
+
+
+def test_what_can_hold_a_password_is_not_shown_with_the_others() -> None:
+    settings = Settings(
+        database_url="mysql://me:secret@host/db", lock_backend="redis://:secret@host"
+    )
+
+    assert "secret" not in repr(settings)
+    assert "max_waiting=100" in repr(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -15,7 +14,7 @@ from celery_jobsched.errors import EnvironmentMismatch, JobExistError, JobNotFou
 from celery_jobsched.fire import Fire, Origin, clock_key, new_id
 from celery_jobsched.job import Job
 from celery_jobsched.plan import Missed
-from celery_jobsched.store import fires, jobs, meta, schema, tables
+from celery_jobsched.store import ends, fires, jobs, meta, tables
 from celery_jobsched.store.bulk import insert_rows, update_rows
 from tests.records import Records
 
@@ -24,13 +23,6 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 #: How long a beat owns what it claimed.
 OWNED = timedelta(seconds=1.5)
 AWKWARD = 'it\'s "quoted", 50 % \\ back\\n, :colon, ünï→🦊\nand a second line'
-
-
-@pytest.fixture
-def records(database_url: str) -> Iterator[Records]:
-    with Records(database_url) as records:
-        schema.prepare(records.engine, True)
-        yield records
 
 
 def fire(n: int, job_id: int = 1) -> Fire:
@@ -153,7 +145,7 @@ def test_a_record_that_cannot_be_read_fails_alone(records: Records) -> None:
     ((broken, problem),) = [(each.fire.id, each.problem) for each in taken if each.problem]
     assert "moon" in problem
     with records.engine.begin() as conn:
-        fires.mark_failed(conn, [(broken, "a NUL \0 and half a character \ud800")])
+        ends.fail(conn, [(broken, "a NUL \0 and half a character \ud800")], NOW, "UTC")
     assert [row["state"] for row in records.fires()] == ["failed", "pending"]
 
 
@@ -163,7 +155,7 @@ def test_what_became_of_fires_is_marked_once_and_never_undone(records: Records) 
 
     with records.engine.begin() as conn:
         fires.mark_sent(conn, [sent.id])
-        fires.mark_failed(conn, [(failed.id, AWKWARD), (sent.id, "too late")])
+        ends.fail(conn, [(failed.id, AWKWARD), (sent.id, "too late")], NOW, "UTC")
         fires.mark_cancelled(conn, [cancelled.id, failed.id], "gone")
         fires.put_back(conn, [left.id, sent.id], NOW + OWNED, NOW + HOUR)
         fires.mark_sent(conn, [])
@@ -183,6 +175,25 @@ def test_what_became_of_fires_is_marked_once_and_never_undone(records: Records) 
     assert rows[sent.id]["error"] is None
 
 
+def test_what_was_taken_and_not_published_is_as_it_was_before(records: Records) -> None:
+    mine, theirs, sent = (fire(n) for n in range(3))
+    write(records, mine, theirs, sent)
+    with records.engine.begin() as conn:
+        fires.mark_sent(conn, [sent.id])
+        records_of = [mine.id, theirs.id, sent.id]
+        conn.execute(
+            sa.update(tables.fires)
+            .where(tables.fires.c.id == theirs.id)
+            .values(ready_at=NOW + HOUR, publishes=2)
+        )
+        fires.give_back(conn, records_of, NOW + OWNED)
+
+    rows = {row["id"]: row for row in records.fires()}
+    assert (rows[mine.id]["publishes"], rows[mine.id]["ready_at"]) == (0, NOW)
+    assert (rows[theirs.id]["publishes"], rows[theirs.id]["ready_at"]) == (2, NOW + HOUR)
+    assert (rows[sent.id]["publishes"], rows[sent.id]["state"]) == (1, "sent")
+
+
 def test_what_another_beat_took_is_not_put_back(records: Records) -> None:
     lost = fire(1)
     write(records, lost)
@@ -192,21 +203,6 @@ def test_what_another_beat_took_is_not_put_back(records: Records) -> None:
         fires.put_back(conn, [lost.id], NOW + OWNED, NOW + HOUR)
 
     assert [row["ready_at"] for row in records.fires()] == [NOW + 3 * SECOND + OWNED]
-
-
-def test_pruning_takes_finished_records_by_age_a_few_at_a_time(records: Records) -> None:
-    old = [replace(fire(n), id=new_id(NOW - HOUR)) for n in range(5)]
-    open_one = replace(fire(7), id=new_id(NOW - HOUR))
-    young = fire(8)
-    write(records, *old, open_one, young)
-    with records.engine.begin() as conn:
-        fires.mark_sent(conn, [each.id for each in (*old, young)])
-
-    with records.engine.begin() as conn:
-        counts = [fires.prune(conn, NOW - SECOND, 3) for _ in range(3)]
-
-    assert counts == [3, 2, 0]
-    assert set(states(records)) == {open_one.id, young.id}
 
 
 def test_bulk_forms_carry_every_kind_of_value(records: Records) -> None:
@@ -261,15 +257,29 @@ def test_numbers_with_a_fraction_survive_a_bulk_update(records: Records) -> None
     assert (records.job("a")["jitter"], records.job("a")["planned"]) == (0.1, AWKWARD)
 
 
+def test_truth_survives_a_bulk_update(records: Records) -> None:
+    records.add("a", every="1 hour")
+    id_ = records.job("a")["id"]
+
+    with records.engine.begin() as conn:
+        update_rows(conn, tables.jobs, ("id",), [{"id": id_, "enabled": False}])
+    disabled = records.job("a")["enabled"]
+    with records.engine.begin() as conn:
+        update_rows(conn, tables.jobs, ("id",), [{"id": id_, "enabled": True}])
+
+    assert (disabled, records.job("a")["enabled"]) == (False, True)
+
+
 def test_the_first_environment_owns_the_database(records: Records) -> None:
     with records.engine.begin() as conn:
         meta.check_environment(conn, None)
         meta.check_environment(conn, "production")
         meta.check_environment(conn, "production")
-        meta.check_environment(conn, None)
 
         with pytest.raises(EnvironmentMismatch, match=r"'production'.*'staging'"):
             meta.check_environment(conn, "staging")
+        with pytest.raises(EnvironmentMismatch, match=r"'production', this beat names none"):
+            meta.check_environment(conn, None)
 
 
 def test_what_is_remembered_stays_and_what_is_noted_changes(records: Records) -> None:
@@ -285,9 +295,9 @@ def test_what_is_remembered_stays_and_what_is_noted_changes(records: Records) ->
 
 def test_beats_not_seen_for_a_day_are_forgotten_when_one_comes(records: Records) -> None:
     with records.engine.begin() as conn:
-        meta.seen(conn, "old", "host", NOW, NOW)
-        meta.seen(conn, "young", "host", NOW, NOW + 2 * HOUR)
-        meta.seen(conn, "new", "host", NOW, NOW + 25 * HOUR)
+        meta.seen(conn, meta.Sign("old", "host", NOW), NOW)
+        meta.seen(conn, meta.Sign("young", "host", NOW), NOW + 2 * HOUR)
+        meta.seen(conn, meta.Sign("new", "host", NOW), NOW + 25 * HOUR)
         assert [row["id"] for row in meta.living(conn)] == ["new", "young"]
         meta.gone(conn, "young")
         assert [row["id"] for row in meta.living(conn)] == ["new"]

@@ -14,7 +14,8 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
-    dialect = {"mariadb": "mysql"}.get(op.get_bind().dialect.name, op.get_bind().dialect.name)
+    name = op.get_context().dialect.name
+    dialect = {"mariadb": "mysql"}.get(name, name)
     script = files(__package__ or "celery_jobsched.store.migrations.versions")
     text = script.joinpath(f"v0001_{dialect}.sql").read_text("utf-8")
     for statement in text.split(";\n"):

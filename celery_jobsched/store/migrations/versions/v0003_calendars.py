@@ -10,7 +10,8 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Make their table."""
-    dialect = {"mariadb": "mysql"}.get(op.get_bind().dialect.name, op.get_bind().dialect.name)
+    name = op.get_context().dialect.name
+    dialect = {"mariadb": "mysql"}.get(name, name)
     script = files("celery_jobsched.store.migrations.versions").joinpath(f"v0003_{dialect}.sql")
     op.execute(script.read_text("utf-8"))
 

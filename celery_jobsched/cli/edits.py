@@ -1,0 +1,195 @@
+"""``celery -A proj jobs add``, ``set``, ``remove``, ``pause``, ``resume``: changing jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .failures import failing_in_words
+from .options import (
+    author_options,
+    confirm,
+    example,
+    facade,
+    fields_of,
+    force_option,
+    job_names,
+    moment,
+    named,
+    yes_option,
+)
+from .saying import say
+
+
+@click.command(
+    "add",
+    epilog=example(
+        "celery -A proj jobs add nightly task=proj.report every='1 day' at=02:30 args='[1]'"
+    ),
+)
+@click.argument("name")
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@click.option("--replace", is_flag=True, help="Replace the job of that name, if there is one.")
+@force_option
+@author_options
+@click.pass_context
+def add_job(
+    ctx: click.Context,
+    /,
+    name: str,
+    fields: tuple[str, ...],
+    replace: bool,
+    force: bool,
+    note: str | None,
+    by: str | None,
+    **options: Any,
+) -> None:
+    """Make a job. The fields are the table's columns."""
+    definition = fields_of(fields)
+    with failing_in_words():
+        job = facade(ctx).add(name, replace, by=by, note=note, force=force, **definition)
+        say(f"{job.name}: {job.describe()}")
+
+
+@click.command(
+    "set",
+    epilog=example(
+        'celery -A proj jobs set nightly cron="0 3 * * *" jitter= --note "after the ETL"'
+    ),
+)
+@click.argument("name", shell_complete=job_names)
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@force_option
+@author_options
+@click.pass_context
+def set_fields(
+    ctx: click.Context,
+    /,
+    name: str,
+    fields: tuple[str, ...],
+    force: bool,
+    note: str | None,
+    by: str | None,
+    **options: Any,
+) -> None:
+    """Set fields of a job; nothing behind the = is the field's default."""
+    changes = fields_of(fields)
+    with failing_in_words():
+        job = facade(ctx).modify(name, by=by, note=note, force=force, **changes)
+        say(f"{job.name}: {job.describe()}")
+
+
+@click.command("remove", epilog=example("celery -A proj jobs remove old-import --yes"))
+@click.argument(
+    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
+)
+@force_option
+@yes_option
+@author_options
+@click.pass_context
+def remove_jobs(
+    ctx: click.Context,
+    /,
+    words: tuple[str, ...],
+    force: bool,
+    yes: bool,
+    note: str | None,
+    by: str | None,
+    **options: Any,
+) -> None:
+    """Delete jobs, all of them or none. The records of their fires stay."""
+    with failing_in_words():
+        jobs = facade(ctx)
+        names = named(jobs, words)
+        confirm(yes, f"remove {_these(names)}")
+        with jobs.runtime.engine.begin() as conn:
+            for name in names:
+                jobs.remove(name, by=by, note=note, force=force, connection=conn)
+    _tell("removed", names)
+
+
+@click.command(
+    "pause",
+    epilog=example('celery -A proj jobs pause newsletter --note "legal review" --until +3d'),
+)
+@click.argument(
+    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
+)
+@click.option("--until", help="When to go on by itself: 2027-01-31 09:00, +2h, +3d.")
+@yes_option
+@author_options
+@click.pass_context
+def pause_jobs(
+    ctx: click.Context,
+    /,
+    words: tuple[str, ...],
+    until: str | None,
+    yes: bool,
+    note: str | None,
+    by: str | None,
+    **options: Any,
+) -> None:
+    """Let jobs fire no more, until they are resumed. Runs by hand go on."""
+    with failing_in_words():
+        jobs = facade(ctx)
+        names = named(jobs, words)
+        _confirm_several(yes, "pause", names, words)
+        now = jobs.runtime.clock.now()
+        with jobs.runtime.engine.begin() as conn:
+            for name in names:
+                zone_name = jobs.view(name, connection=conn).timezone
+                end = moment("--until", until, zone_name, now)
+                jobs.pause(name, note, end, by, connection=conn)
+    _tell("paused", names)
+
+
+@click.command("resume", epilog=example("celery -A proj jobs resume newsletter"))
+@click.argument(
+    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
+)
+@click.option(
+    "--catch-up", is_flag=True,
+    help="Let the misfire rule decide about what came due since; else it is left.",
+)  # fmt: skip
+@force_option
+@yes_option
+@author_options
+@click.pass_context
+def resume_jobs(
+    ctx: click.Context,
+    /,
+    words: tuple[str, ...],
+    catch_up: bool,
+    force: bool,
+    yes: bool,
+    note: str | None,
+    by: str | None,
+    **options: Any,
+) -> None:
+    """Let paused jobs fire again, from now on."""
+    with failing_in_words():
+        jobs = facade(ctx)
+        names = named(jobs, words)
+        _confirm_several(yes, "resume", names, words)
+        with jobs.runtime.engine.begin() as conn:
+            for name in names:
+                jobs.resume(name, catch_up, by, note, force=force, connection=conn)
+    _tell("resumed", names)
+
+
+def _confirm_several(yes: bool, verb: str, names: list[str], words: tuple[str, ...]) -> None:
+    """Ask where more is meant than was named."""
+    if len(names) > 1 and set(names) != set(words):
+        confirm(yes, f"{verb} {_these(names)}")
+
+
+def _these(names: list[str]) -> str:
+    return repr(names[0]) if len(names) == 1 else f"{len(names)} jobs"
+
+
+def _tell(verb: str, names: list[str]) -> None:
+    for name in names:
+        say(f"{verb} {name}")
+    if not names:
+        say("no job matches", err=True)

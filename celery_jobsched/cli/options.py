@@ -1,0 +1,200 @@
+"""What commands share: options, the jobs that their words name, and how records are shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..jobs import Jobs
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
+#: How many names a shell gets at once, and how long it waits for the database, in seconds.
+_COMPLETED, _PATIENCE_S = 50, 1.0
+_AHEAD = re.compile(r"([+-])([0-9]{1,4})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def example(line: str) -> str:
+    """What stands below a command's help."""
+    return f"\b\nExample:\n  {line}"
+
+
+def json_options(command: _F) -> _F:
+    """``--json`` and ``--jsonl``."""
+    lines = click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object a line.")
+    array = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+    return array(lines(command))
+
+
+def author_options(command: _F) -> _F:
+    """``--note`` and ``--by``."""
+    note = click.option("--note", help="Why, for the record.")
+    by = click.option("--by", help="Who, for the record; by default the user.")
+    return note(by(command))
+
+
+def force_option(command: _F) -> _F:
+    """``--force``."""
+    text = "Also what the configuration declares: until the next sync."
+    return click.option("--force", is_flag=True, help=text)(command)
+
+
+def yes_option(command: _F) -> _F:
+    """``--yes``."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def limit_option(default: int, what: str) -> Callable[[_F], _F]:
+    """``-n``, ``--limit``."""
+    text = f"How many {what} at most."
+    return click.option(
+        "-n", "--limit", type=click.IntRange(1), default=default, show_default=True, help=text
+    )
+
+
+def facade(ctx: click.Context) -> Jobs:
+    """The façade of the application that the command was called for."""
+    from ..jobs import Jobs
+
+    return Jobs(ctx.obj.app, door="cli")
+
+
+def job_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names that a shell may complete; none where anything is in the way."""
+    from celery.app.utils import find_app
+
+    from ..filters import Filter
+    from ..runtime import Runtime
+    from ..store import search
+
+    try:
+        app = find_app(str(ctx.find_root().params["app"]))
+        with Runtime(app, _PATIENCE_S).reading() as conn:
+            wanted = Filter(names=(f"{incomplete}*",))
+            return [row["name"] for row in search.find(conn, wanted, _COMPLETED).rows]
+    except Exception:  # noqa: BLE001 - a shell that completes has nobody to tell
+        return []
+
+
+def named(jobs: Jobs, words: Sequence[str]) -> list[str]:
+    """The names of the jobs that *words* name, or that match the filter that they are.
+
+    Raises:
+        JobNotFound: there is no job of a name.
+        InvalidJob: a filter cannot be used.
+    """
+    from ..errors import JobNotFound
+    from ..filters import is_filter, parse_filter
+
+    if any(is_filter(word) for word in words):
+        return [name for name, _ in jobs.each(parse_filter(words))]
+    for word in words:
+        if word not in jobs:
+            raise JobNotFound(f"no job {word!r}")
+    return list(dict.fromkeys(words))
+
+
+def confirm(yes: bool, what: str) -> None:
+    """Ask before what cannot be undone; where nobody can be asked, refuse without ``--yes``."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{what}: say --yes, as nobody can be asked here.")
+    click.confirm(f"{what}?", abort=True, err=True)
+
+
+def progress(items: Iterable[_T], is_wanted: bool = True) -> AbstractContextManager[Iterable[_T]]:
+    """The same items; on a terminal, where that is wanted, with a bar that moves as they go by."""
+    if not is_wanted or not sys.stderr.isatty():
+        return nullcontext(items)
+    shown: Any = click.progressbar(items, show_pos=True, file=sys.stderr)
+    bar: AbstractContextManager[Iterable[_T]] = shown
+    return bar
+
+
+def one_form(as_json: bool, as_jsonl: bool) -> bool:
+    """Whether JSON is asked for, in one form of it.
+
+    Raises:
+        click.UsageError: both are.
+    """
+    if as_json and as_jsonl:
+        raise click.UsageError("expected --json or --jsonl, not both.")
+    return as_json or as_jsonl
+
+
+def show_records(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
+    """Records as one JSON array, or as one object a line."""
+    if as_json:
+        click.echo(json.dumps(list(records), indent=1, ensure_ascii=False))
+        return
+    for record in records:
+        click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def width() -> int | None:
+    """How wide a line may be: the terminal's, or what COLUMNS says; None: any."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def wrapped(text: str, indent: str = "  ") -> list[str]:
+    """A line as the lines that fit the width, those after the first behind *indent*."""
+    room = width()
+    if room is None:
+        return [text]
+    return wrap(text, max(room, 40), subsequent_indent=indent, drop_whitespace=True) or [""]
+
+
+def has_colour(ctx: click.Context) -> bool:
+    """Whether a terminal shows colours, and nobody minds."""
+    wanted = not getattr(ctx.obj, "no_color", False) and "NO_COLOR" not in os.environ
+    return wanted and sys.stdout.isatty()
+
+
+def moment(option: str, text: str | None, zone_name: str, now: datetime) -> datetime | None:
+    """An instant that was typed, without an offset a local time of that zone; +2h, -3d, now.
+
+    Raises:
+        InvalidJob: names the option.
+    """
+    from ..fields import instant
+
+    if text is None:
+        return None
+    if text == "now":
+        return now
+    if found := _AHEAD.fullmatch(text):
+        span = timedelta(**{_UNITS[found[3]]: int(found[2])})
+        return now + span if found[1] == "+" else now - span
+    return instant(option, text, zone_name)
+
+
+def fields_of(words: Sequence[str]) -> dict[str, Any]:
+    """What ``cron="0 9 * * *" timezone=`` says: nothing behind the sign is the field's default.
+
+    Raises:
+        click.UsageError: a word without a sign, or a field named twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"expected FIELD=VALUE, such as every='1 hour', got: {word!r}")
+        if name in found:
+            raise click.UsageError(f"expected one {name}=, got two.")
+        found[name] = value or None
+    return found

@@ -1,0 +1,154 @@
+"""``celery -A proj jobs status``: how it all stands, for people, programs and probes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .failures import ANSWER_IS_NO, failing_in_words
+from .saying import say
+
+if TYPE_CHECKING:
+    from ..status import BeatSeen, Fires, LocksSeen, Service, Status
+
+_SHOWN = 5
+_SECOND = timedelta(seconds=1)
+
+
+@click.command("status")
+@click.option("--beat", help="That beat has to tick, by its name or id; else any.")
+@click.option("--max-lag", type=float, help="Seconds that the latest fires may be sent late.")
+@click.option("--quiet", is_flag=True, help="Say nothing, and count no jobs: for probes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def status(
+    ctx: click.Context,
+    /,
+    beat: str | None,
+    max_lag: float | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Show how beats, database, locks, broker and workers stand.
+
+    Exit codes: 0 all is well, 3 it is not, 69 the database cannot be reached.
+    """
+    from ..jobs import Jobs
+
+    with failing_in_words():
+        found = Jobs(ctx.obj.app).status(counts=not quiet)
+    allowed = None if max_lag is None else timedelta(seconds=max_lag)
+    problems = found.problems(beat, allowed)
+    if as_json and not quiet:
+        click.echo(json.dumps(found.to_dict() | {"problems": problems}, indent=1))
+    elif not quiet:
+        for line in (*_lines(found), *(problems or ["ok"])):
+            say(line)
+    if problems:
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
+def _lines(found: Status) -> Iterator[str]:
+    if found.version != found.known_version:
+        yield _line("database", _service(found.database))
+        return
+    yield from _parted("beats", _beats(found.beats))
+    yield _line("database", f"{_service(found.database)}  tables {found.version} (current)")
+    if found.locks is not None:
+        yield _line("locks", _locks(found.locks))
+    if found.broker is not None:
+        waiting = f"fires waiting to be sent: {found.fires.pending:,}"
+        yield _line("broker", f"{_service(found.broker)}  {waiting}")
+    yield from _parted("workers", _workers(found.fires))
+    yield from _parted("slots", _slots(found.fires))
+    states = ", ".join(f"{count:,} {state.value}" for state, count in found.jobs.items())
+    total = f"{sum(found.jobs.values()):,}"
+    yield _line("jobs", f"{total}: {states}  due now: {found.due:,}" if states else total)
+    yield from _parted("note", found.notes)
+
+
+def _line(title: str, text: str) -> str:
+    return f"{title:<10}{text}"
+
+
+def _parted(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Several lines under one title."""
+    for line in lines:
+        yield _line(title, line)
+        title = ""
+
+
+def _service(service: Service) -> str:
+    if service.trouble:
+        return f"{service.place}  away: {service.trouble}"
+    return service.place + ("" if service.seconds is None else f"  {service.seconds * 1000:.1f} ms")
+
+
+def _beats(beats: Iterable[BeatSeen]) -> Iterator[str]:
+    known = list(beats)
+    ticking = [each for each in known if each.ticks]
+    yield f"{len(ticking)} ticking  {'; '.join(map(_ticking, ticking))}".rstrip()
+    for each in known:
+        if not each.ticks:
+            yield f"{each.state.value:<10} {each.name} {_troubled(each)}"
+
+
+def _ticking(beat: BeatSeen) -> str:
+    from ..views import duration
+
+    said = f"{beat.name} up {duration(beat.up)}, seen {duration(beat.seen_ago)} ago"
+    if beat.usual_lag is None or beat.greatest_lag is None:
+        return said
+    return f"{said}, lag {lag_text(beat.usual_lag)}, at most {lag_text(beat.greatest_lag)}"
+
+
+def _troubled(beat: BeatSeen) -> str:
+    """What is told of a beat that fires nothing."""
+    from ..status import BeatState
+    from ..views import duration
+
+    if beat.state in {BeatState.HANGS, BeatState.GONE}:
+        last = "last ticked" if beat.state is BeatState.HANGS else "last seen"
+        return f"{last} {duration(beat.seen_ago)} ago"
+    return f"claims nothing: {beat.refuses}"
+
+
+def lag_text(lag: timedelta) -> str:
+    """How late something was: "8 ms", "1m 4s"."""
+    from ..views import duration
+
+    return duration(lag) if lag >= _SECOND else f"{lag / _SECOND * 1000:.0f} ms"
+
+
+def _locks(locks: LocksSeen) -> str:
+    more = "" if locks.trouble else f"  reports to be read: {locks.reports:,}"
+    return _service(locks) + more
+
+
+def _workers(fires: Fires) -> Iterator[str]:
+    from ..views import duration
+
+    lag = ""
+    if fires.usual_lag is not None and fires.greatest_lag is not None:
+        usual, most = duration(fires.usual_lag), duration(fires.greatest_lag)
+        lag = f"  fires are sent {usual} after they are due, {most} at most"
+    yield f"{len(fires.workers)} report  fires without an end: {fires.sent:,}{lag}"
+    for each in fires.workers[:_SHOWN]:
+        yield f"{each.name}  {each.fires} of the latest fires, {duration(each.last_ago)} ago"
+    if len(fires.workers) > _SHOWN:
+        yield f"and {len(fires.workers) - _SHOWN} more"
+
+
+def _slots(fires: Fires) -> Iterator[str]:
+    from ..views import duration
+
+    for each in fires.queues[:_SHOWN]:
+        held = "" if each.held is None else f", {each.held} taken"
+        yield f"{each.key}: {each.waiting} waiting for {duration(each.oldest)}{held}"
+    if len(fires.queues) > _SHOWN:
+        yield f"and {len(fires.queues) - _SHOWN} keys more"
