@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from tests.pace import paced
 from tests.stacks import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,14 +32,14 @@ _number = count(1)
 
 
 def wait_until(condition: Callable[[], T], seconds: float, what: object = None) -> T:
-    """The first true value of *condition*, asked again and again for at most *seconds*.
+    """The first true value of *condition*, asked again and again for at most *seconds* (paced).
 
     Raises:
         AssertionError: it never was true; *what* is told, called first if it can be.
     """
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > end:
+        if (passed := time.monotonic() - begun) > seconds and passed > paced(seconds):
             told = what() if callable(what) else what
             raise AssertionError(f"not within {seconds} s: {told or condition}")
         time.sleep(0.01)

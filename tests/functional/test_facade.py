@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 
 from celery_jobsched import InvalidJob, Job, JobExistError, JobNotFound, Jobs
+from tests.pace import paced
 from tests.processes import Beat, wait_until
 from tests.records import Records, settle, ticking
 from tests.services import DATABASES
@@ -250,11 +251,11 @@ def test_a_running_beat_fires_an_added_job_within_two_seconds(
 
         began = time.monotonic()
         jobs.add("added", task="proj.note", every="1 second")
-        wait_until(lambda: any(f.state == "sent" for f in tables.fires("added")), 2, beat.log)
+        wait_until(lambda: any(f.state == "sent" for f in tables.fires("added")), 10, beat.log)
         took = time.monotonic() - began
 
         jobs.remove("added")
-        assert took < 2
+        assert took < paced(2)
         assert "added" not in jobs
         assert "ERROR" not in beat.log()
         jobs.runtime.close()

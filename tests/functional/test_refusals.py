@@ -17,6 +17,7 @@ import pytest
 from celery_jobsched import Jobs
 from tests.clients import sql_client
 from tests.collector import Collector, Message
+from tests.pace import paced
 from tests.processes import Beat, wait_until
 from tests.services import DATABASES
 from tests.stacks import Stack, fresh_stack
@@ -142,4 +143,4 @@ def test_refused_rows_held_up_no_other(played: Played) -> None:
     late = [fire.sent_at - fire.fire_at for fire in played.of("steady")[2:]]
 
     assert {b - a for a, b in pairwise(instants)} == {SECOND}
-    assert max(late) < 1.5 * SECOND, late
+    assert max(late) < paced(1.5) * SECOND, late
