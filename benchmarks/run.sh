@@ -26,7 +26,7 @@ ours=$BENCH_LAB/venv-jobsched
 source=$(mktemp -d)
 cp -r "$main/celery_jobsched" "$main/setup.cfg" "$main/pyproject.toml" "$main/README.md" \
     "$main/LICENSE" "$source"
-"$ours/bin/pip" install -q "$source[redis,postgresql,mysql]" hiredis
+"$ours/bin/pip" install -q "$source[redis,postgresql,mysql]"
 "$ours/bin/pip" install -q --no-deps --force-reinstall "$source"
 rm -r "$source"
 

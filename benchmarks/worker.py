@@ -35,7 +35,6 @@ from celery_jobsched.ticket import Ticket
 _TURNS = int(os.environ.get("BENCH_TURNS", "15"))
 _BATCH = 200
 _POOLS = os.environ.get("BENCH_POOLS", "prefork solo threads gevent").split()
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LEASE = timedelta(seconds=30)
 
 app = Celery("bench", set_as_current=False)
@@ -143,9 +142,9 @@ def _batch(client: Any, pid: int, ticket: Ticket | None) -> tuple[float, float]:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used, without its children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """Seconds of CPU that the threads of a process have used, without its children."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
 
 def _scripts(client: Any) -> int:

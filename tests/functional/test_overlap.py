@@ -1,8 +1,8 @@
 """A task of two steps, each step, one at a time: the sequences of docs/howto/overlap.md.
 
-A real beat and a real worker; one run a stack, in which there is a job of each rule. A step is some
-seconds here, so that a slow machine ends a run within it; on a clock that is set it is one second,
-see ``test_slots``.
+A real beat and a real worker; one run a stack, in which there is a job of each rule. A step is two
+seconds here, or what a slow machine needs to end a run within it; on a clock that is set it is one
+second, see ``test_slots``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import pytest
 
+from tests.pace import paced
 from tests.processes import Beat, Worker, runs, wait_until
 from tests.records import Records, unaccounted
 from tests.stacks import Stack, fresh_stack
@@ -22,7 +24,7 @@ from tests.stacks import Stack, fresh_stack
 pytestmark = pytest.mark.alone
 
 SECOND = timedelta(seconds=1)
-STEP = 5 * SECOND
+STEP = ceil(paced(2)) * SECOND
 RULES = ("skip", "wait", "latest", "replace")
 #: The first has its locks in Redis, the second in its database.
 STACKS = (("postgresql", "redis"), ("mysql", "rabbitmq"))

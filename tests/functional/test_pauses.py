@@ -12,6 +12,7 @@ from celery_jobsched import InvalidJob, JobChanged, JobExistError, JobNotFound, 
 from celery_jobsched.store import changes
 from celery_jobsched.store.tables import fires
 from tests.persons import Person
+from tests.processes import wait_until
 from tests.records import ticking
 
 UTC = timezone.utc
@@ -233,10 +234,9 @@ def test_what_is_declared_no_longer_stays_so_when_its_pause_ends(small_person: P
     person.beat(jobsched_jobs={})
 
     with ticking(person.stack, person.app(jobsched_jobs={})) as scheduler:
-        for _ in range(100):
-            scheduler.tick()
-            if person.records.job("report")["paused_until"] is None:
-                break
+        wait_until(
+            lambda: scheduler.tick() and person.records.job("report")["paused_until"] is None, 10
+        )
 
     row = person.records.job("report")
     assert (row["enabled"], row["paused_by"], row["paused_until"]) == (False, "sync", None)
