@@ -40,6 +40,7 @@ from .store import fires, planning, schema
 from .store.deliveries import Delivery
 from .store.pages import Claimant, Poll
 from .store.skips import Run
+from .tenure import Tenure
 from .ticket import Ticket
 from .upkeep import Upkeep
 from .watch import Watch
@@ -48,8 +49,6 @@ logger = logging.getLogger(__name__)
 
 _EDITED_AT_ONCE = 1000
 _REFUSED_PAUSE_S = 2.0
-#: A look that is older is not claimed by: what it would claim would be ours for too short a time.
-_FRESH_S = 0.5
 
 
 class Scheduler(CeleryScheduler):
@@ -118,6 +117,7 @@ class Scheduler(CeleryScheduler):
             zone_name,
             self._upkeep.lags,
             Rate(settings.max_rate),
+            self._claimant.tenure,
         )
 
     def difference(self, is_applied: bool = False) -> Differences:
@@ -184,6 +184,7 @@ class Scheduler(CeleryScheduler):
         self._dispatcher.mark(self.runtime.engine)
         moment = self.runtime.clock.monotonic()
         look = self._claiming.look(moment)
+        self._tenure.begin(self.runtime.clock.monotonic() - moment)
         if self._upkeep.refuses is not None:
             self._upkeep.keep(look, moment)
             return _REFUSED_PAUSE_S
@@ -192,6 +193,10 @@ class Scheduler(CeleryScheduler):
         self._upkeep.keep(look, moment)
         passed = self.runtime.clock.monotonic() - moment
         return 0.0 if any(worked) else look.wait(passed, float(self.max_interval))
+
+    @property
+    def _tenure(self) -> Tenure:
+        return self._claimant.tenure
 
     def _in_turn(self) -> list[Callable[[Poll, float], bool]]:
         """What this beat is for; where a rate allows little, each that publishes is first once."""
@@ -215,7 +220,8 @@ class Scheduler(CeleryScheduler):
         if not due or self._dispatcher.rests or not room:
             return False
         with self.runtime.engine.begin() as conn:
-            taken = fires.take_ready(conn, look.now, room, self.runtime.zone_name)
+            zone_name, owned_for = self.runtime.zone_name, self._tenure.length
+            taken = fires.take_ready(conn, look.now, room, zone_name, owned_for)
         return self._deliver(taken, look, moment)
 
     def _claim(self, look: Poll, moment: float) -> bool:
@@ -223,7 +229,7 @@ class Scheduler(CeleryScheduler):
         room = 0 if look.freeze else self._dispatcher.room
         if not look.is_due or not room or not self._dispatcher.may_claim():
             return False
-        if self.runtime.clock.monotonic() - moment > _FRESH_S:
+        if not self._tenure.is_fresh(self.runtime.clock.monotonic() - moment):
             return True
         claimed = self._claiming.claim(look, self._dispatcher.limit, moment, room)
         self._deliver(claimed.deliveries, look, moment)
@@ -235,11 +241,12 @@ class Scheduler(CeleryScheduler):
         room = self._dispatcher.room
         if not look.has_waiting or not room or not self._dispatcher.may_claim():
             return False
-        return self._deliver(self._slots.woken(look.now, room), look, moment)
+        return self._deliver(self._slots.woken(look.now, room, self._tenure.length), look, moment)
 
     def _deliver(self, deliveries: Sequence[Delivery], look: Poll, moment: float) -> bool:
         if deliveries:
-            self._dispatcher.deliver(self.runtime.engine, Batch(deliveries, look.now, moment))
+            batch = Batch(deliveries, look.now, moment, self._tenure.length)
+            self._dispatcher.deliver(self.runtime.engine, batch)
         return bool(deliveries)
 
     def _end_runs(self, runs: Sequence[Run]) -> None:

@@ -26,9 +26,9 @@ from .rate import Rate
 from .slots import Granted, Slots
 from .store import ends, fires, skips
 from .store.deliveries import Delivery
-from .store.fires import OWNED_FOR
 from .store.skips import Run
 from .telling import UNWANTED, tell_cancelled, tell_failed, tell_sent, tell_settled
+from .tenure import OWNED_FOR, Tenure
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +50,17 @@ class Batch:
     deliveries: Sequence[Delivery]
     now: datetime
     moment: float
+    owned_for: timedelta = OWNED_FOR
 
     @property
     def owned_until(self) -> datetime:
         """When another beat may take them."""
-        return self.now + OWNED_FOR
+        return self.now + self.owned_for
 
     @property
     def publish_until(self) -> float:
         """The last moment to publish one of them."""
-        return self.moment + OWNED_FOR.total_seconds() - _MARGIN_S
+        return self.moment + self.owned_for.total_seconds() - _MARGIN_S
 
 
 @dataclass
@@ -82,12 +83,14 @@ class Dispatcher:
     lags: Lags = field(default_factory=Lags)
     #: How many may be published.
     rate: Rate = field(default_factory=Rate)
+    #: How long a batch is this beat's own.
+    tenure: Tenure = field(default_factory=Tenure)
     limit: int = 0
     failures: int = 0
     _paused_until: float = 0.0
     _delivered: int = 0
     _suspects: dict[str, int] = field(default_factory=dict)
-    _unmarked: tuple[Outcome, Granted, datetime] | None = None
+    _unmarked: tuple[Outcome, Granted, Batch] | None = None
 
     def __post_init__(self) -> None:
         self.limit = self.most
@@ -127,7 +130,7 @@ class Dispatcher:
         self.rate.spend(len(outcome.sent) + len(outcome.unknown))
         outcome.left += [each.fire.id for each in batch.deliveries[room:]]
         self._note_lags(outcome, batch)
-        self._unmarked = (outcome, granted, batch.owned_until)
+        self._unmarked = (outcome, granted, batch)
         self.slots.release(self._without_run(outcome, granted))
         self.mark(engine)
         tell_sent(outcome.sent, batch.deliveries)
@@ -162,21 +165,22 @@ class Dispatcher:
             unknown = [each.fire.id for each in deliveries]
             return Granted(deliveries), Outcome(unknown=unknown, trouble=error)
         granted = self.slots.grant(deliveries)
+        self.tenure.note(self.publisher.monotonic() - batch.moment)
         return granted, self.publisher.publish(granted.deliveries, producer, batch.publish_until)
 
     def mark(self, engine: Engine) -> None:
         """Write down what became of the last batch, unless that was done."""
         if self._unmarked is None:
             return
-        outcome, granted, owned_until = self._unmarked
-        now = owned_until - OWNED_FOR
+        outcome, granted, batch = self._unmarked
+        now, owned_until = batch.now, batch.owned_until
         again_at = now + timedelta(seconds=self._wait_of(outcome))
         with engine.begin() as conn:
             self._mark_sent(conn, outcome.sent, granted, now)
             failed = ends.fail(conn, outcome.failed, now, self.zone_name)
             fires.mark_cancelled(conn, outcome.cancelled, UNWANTED)
             fires.put_back(conn, outcome.unknown, owned_until, again_at)
-            fires.give_back(conn, outcome.left, owned_until)
+            fires.give_back(conn, outcome.left, owned_until, now)
             ask_at = now + self.slots.again_after
             settled = skips.settle(conn, granted.verdict, owned_until, ask_at)
         self._unmarked = None

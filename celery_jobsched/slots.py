@@ -99,7 +99,7 @@ class Slots:
         except LocksAway as error:
             logger.debug("the slots of %d fires are free after a lease: %s", len(holds), error)
 
-    def woken(self, now: datetime, limit: int) -> list[Delivery]:
+    def woken(self, now: datetime, limit: int, owned_for: timedelta) -> list[Delivery]:
         """Those whose turn it is, on a page of the keys that somebody waits for; now pending."""
         if self._rests:
             return []
@@ -116,7 +116,7 @@ class Slots:
         if not turns:
             return []
         with self._runtime.engine.begin() as conn:
-            return waiting.wake(conn, turns, now, limit, self._runtime.zone_name)
+            return waiting.wake(conn, turns, now, limit, self._runtime.zone_name, owned_for)
 
     def _with_rights(self, delivery: Delivery, smallest: Mapping[str, int]) -> Delivery:
         # A follow-up is a word about its job's run, and no run of it.

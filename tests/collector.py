@@ -58,10 +58,11 @@ class Collector:
     def __init__(self, stack: Stack, queue: str | None = None) -> None:
         name = queue or stack.queue
         self.lists = [name, *(f"{name}\x06\x16{step}" for step in (3, 6, 9))]
-        self.client = redis.Redis.from_url(stack.broker_url)
+        self.client = redis.Redis.from_url(stack.broker_url, socket_timeout=60)
         self._taken: list[tuple[float, bytes]] = []
         self._parsed: list[Message] = []
         self._halted = threading.Event()
+        self._trouble: Exception | None = None
         self._thread = threading.Thread(target=self._drain, daemon=True)
 
     def __enter__(self) -> Collector:
@@ -74,6 +75,12 @@ class Collector:
         self.client.close()
 
     def _drain(self) -> None:
+        try:
+            self._take()
+        except Exception as error:  # noqa: BLE001 - whoever counts is told
+            self._trouble = error
+
+    def _take(self) -> None:
         while not self._halted.is_set():
             if first := self.client.brpop(self.lists, timeout=0.2):
                 name, raw = first
@@ -84,6 +91,8 @@ class Collector:
     @property
     def count(self) -> int:
         """How many were taken so far; cheaper than `messages`."""
+        if self._trouble is not None:
+            raise AssertionError("nothing more is taken") from self._trouble
         return len(self._taken)
 
     def messages(self) -> list[Message]:

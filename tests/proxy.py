@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 
@@ -25,6 +26,8 @@ class Proxy:
         self._links: set[_Link] = set()
         self._lock = threading.Lock()
         self._flowing = threading.Event()
+        #: How many seconds whatever is said is under way.
+        self.distance = 0.0
 
     def __enter__(self) -> Proxy:
         return self.start()
@@ -119,7 +122,7 @@ class Proxy:
             _shut(client)
             return
         server.settimeout(None)
-        link = _Link(client, server, self._flowing, self._forget)
+        link = _Link(client, server, self, self._forget)
         with self._lock:
             welcome = self._listener is listener
             if welcome:
@@ -137,8 +140,8 @@ class Proxy:
 class _Link:
     """One connection through the proxy: the client's socket and the server's."""
 
-    def __init__(self, client, server, flowing, forget) -> None:  # type: ignore[no-untyped-def]
-        self.client, self.server, self.flowing, self.forget = client, server, flowing, forget
+    def __init__(self, client, server, proxy, forget) -> None:  # type: ignore[no-untyped-def]
+        self.client, self.server, self.proxy, self.forget = client, server, proxy, forget
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open_directions = 2
@@ -155,13 +158,19 @@ class _Link:
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                self.flowing.wait()
+                self._travel()
                 target.sendall(data)
-            self.flowing.wait()
+            self._travel()
             target.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()
         self._end_direction()
+
+    def _travel(self) -> None:
+        """Hold what is on its way for as long as it takes, or as the line is stalled."""
+        if self.proxy.distance:
+            time.sleep(self.proxy.distance)
+        self.proxy._flowing.wait()
 
     def _end_direction(self) -> None:
         with self._lock:

@@ -224,7 +224,8 @@ def _write(
         for place, (job, owed) in enumerate(owing)
     ]
     if new:
-        written = fires.insert_pending(conn, [each.fire for each in new], by.beat, now)
+        ours = [each.fire for each in new]
+        written = fires.insert_pending(conn, ours, by.beat, now, by.tenure.length)
         claimed.deliveries.extend(each for each in new if each.fire.id in written)
     claimed.missed.extend((each.job, each.plan.missed) for each in decisions if each.plan.missed)
     if claimed.missed:

@@ -19,6 +19,7 @@ from ..fire import Fire, FireState, Origin, clock_key, new_id
 from ..job import Job
 from ..limits import NO_LIMIT, Rights
 from ..plan import Missed, Owed
+from ..tenure import OWNED_FOR
 from .bulk import insert_rows, update_rows
 from .deliveries import Delivery, deliveries_of
 from .engine import database_now, skips_locked
@@ -28,9 +29,6 @@ from .tables import fires
 IS_OVER = sa.and_(
     fires.c.ready_at.is_(None), fires.c.waiting_for.is_(None), fires.c.check_at.is_(None)
 )
-
-#: How long a claim or a take-over owns its fires; then any beat may deliver them.
-OWNED_FOR = timedelta(seconds=1.5)
 
 
 def fire_of(job: Job, owed: Owed, now: datetime, place: int | None = None) -> Fire:
@@ -48,12 +46,18 @@ def fire_of(job: Job, owed: Owed, now: datetime, place: int | None = None) -> Fi
     )
 
 
-def insert_pending(conn: Connection, new: Sequence[Fire], beat: str, now: datetime) -> set[str]:
+def insert_pending(
+    conn: Connection,
+    new: Sequence[Fire],
+    beat: str,
+    now: datetime,
+    owned_for: timedelta = OWNED_FOR,
+) -> set[str]:
     """Write claimed fires as pending, owned by this beat for a while; the ids of those written.
 
     One that exists already is left as it is and does not spoil the others.
     """
-    return _insert_new(conn, [_pending_row(fire, beat, now + OWNED_FOR) for fire in new])
+    return _insert_new(conn, [_pending_row(fire, beat, now + owned_for) for fire in new])
 
 
 def insert_ready(
@@ -91,7 +95,13 @@ def insert_missed(
     _insert_new(conn, [_missed_row(job, missed, beat, now) for job, missed in found])
 
 
-def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> list[Delivery]:
+def take_ready(
+    conn: Connection,
+    now: datetime,
+    limit: int,
+    zone_name: str,
+    owned_for: timedelta = OWNED_FOR,
+) -> list[Delivery]:
     """Take over at most *limit* pending fires that nobody owns any more, oldest first."""
     query = (
         sa.select(fires)
@@ -107,7 +117,7 @@ def take_ready(conn: Connection, now: datetime, limit: int, zone_name: str) -> l
     conn.execute(
         sa.update(fires)
         .where(taken, fires.c.ready_at <= now)
-        .values(ready_at=now + OWNED_FOR, publishes=fires.c.publishes + 1)
+        .values(ready_at=now + owned_for, publishes=fires.c.publishes + 1)
     )
     return deliveries_of(conn, rows, zone_name)
 
@@ -161,7 +171,7 @@ def put_back(
         conn.execute(sa.update(fires).where(mine).values(ready_at=ready_at))
 
 
-def give_back(conn: Connection, ids: Sequence[str], owned_until: datetime) -> None:
+def give_back(conn: Connection, ids: Sequence[str], owned_until: datetime, now: datetime) -> None:
     """Leave fires that were taken and not published, to whoever takes them next, at once."""
     if ids:
         mine = sa.and_(
@@ -169,7 +179,7 @@ def give_back(conn: Connection, ids: Sequence[str], owned_until: datetime) -> No
             fires.c.ready_at <= owned_until,
             fires.c.state == FireState.PENDING.value,
         )
-        left: Any = {"ready_at": owned_until - OWNED_FOR, "publishes": fires.c.publishes - 1}
+        left: Any = {"ready_at": now, "publishes": fires.c.publishes - 1}
         conn.execute(sa.update(fires).where(mine).values(left))
 
 

@@ -20,6 +20,7 @@ from ..errors import InvalidJob, JobschedError, shown
 from ..freeze import Freeze
 from ..job import Job
 from ..plan import Missed, Plan, awaits_keyword
+from ..tenure import Tenure
 from .bulk import update_rows
 from .calendars import IS_EDITED
 from .deliveries import Delivery
@@ -78,6 +79,7 @@ class Claimant:
     beat: str
     zone_name: str = "UTC"
     catchup_limit: int = 100
+    tenure: Tenure = field(default_factory=Tenure)
 
 
 class Seen(NamedTuple):

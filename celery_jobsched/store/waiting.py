@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection
 
 from ..fire import FireState
 from ..limits import LimitRules, job_of, shared_of
+from ..tenure import OWNED_FOR
 from .deliveries import Delivery, deliveries_of
 from .engine import skips_locked
-from .fires import OWNED_FOR
 from .tables import fires, jobs
 
 #: Of a fire that has a place in a queue; a person may have ended one by its state alone.
@@ -78,7 +78,12 @@ def keys_after(conn: Connection, key: str, limit: int) -> list[str]:
 
 
 def wake(
-    conn: Connection, free: Mapping[str, int], now: datetime, limit: int, zone_name: str
+    conn: Connection,
+    free: Mapping[str, int],
+    now: datetime,
+    limit: int,
+    zone_name: str,
+    owned_for: timedelta = OWNED_FOR,
 ) -> list[Delivery]:
     """Give the oldest of each queue their turn, as many as slots are *free*, *limit* in all.
 
@@ -98,7 +103,7 @@ def wake(
     conn.execute(
         woken.values(
             state=FireState.PENDING.value,
-            ready_at=now + OWNED_FOR,
+            ready_at=now + owned_for,
             publishes=fires.c.publishes + 1,
         )
     )

@@ -25,7 +25,7 @@ FLOORS = (
     "words.english words.days words.cron words.calendar words.every words.once words.rrule",
     "words.celery words",
     "fields definition when job limits preview fire overlap plan placeholders",
-    "backfill freeze views filters simulation status lags rate",
+    "backfill freeze views filters simulation status lags rate tenure",
     "locks locks.admission locks.reports record",
     "store store.types store.engine store.settable store.planned store.tables store.schema",
     "store.migrations store.migrations.env",

@@ -186,7 +186,7 @@ def test_what_was_taken_and_not_published_is_as_it_was_before(records: Records) 
             .where(tables.fires.c.id == theirs.id)
             .values(ready_at=NOW + HOUR, publishes=2)
         )
-        fires.give_back(conn, records_of, NOW + OWNED)
+        fires.give_back(conn, records_of, NOW + OWNED, NOW)
 
     rows = {row["id"]: row for row in records.fires()}
     assert (rows[mine.id]["publishes"], rows[mine.id]["ready_at"]) == (0, NOW)
