@@ -50,9 +50,14 @@ def text(limit: int) -> Reader:
 
 def long_text(field: str, value: Any) -> str:
     """A text of any lines."""
-    if not isinstance(value, str) or _UNWRITABLE.search(value):
+    if not is_writable(value):
         raise InvalidJob(field, value, "a text of whole characters, none of them NUL")
-    return value
+    return str(value)
+
+
+def is_writable(value: Any) -> bool:
+    """Whether it is a text that every database takes, in a row and in a question."""
+    return isinstance(value, str) and not _UNWRITABLE.search(value)
 
 
 def keyword(field: str, value: Any) -> str:

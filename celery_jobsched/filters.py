@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import InvalidJob
-from .fields import to_json
+from .fields import long_text, to_json
 from .views import JobState
 
 KEYS = ("state", "task", "name", "label", "source", "text")
@@ -30,6 +30,13 @@ class Filter:
     texts: tuple[str, ...] = ()
     #: Labels, and their values; None: any.
     labels: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no database can be asked for."""
+        asked = {"task": self.tasks, "name": self.names, "source": self.sources, "text": self.texts}
+        for key, values in (*asked.items(), ("label", self.labels)):
+            for value in values:
+                long_text(key, value)
 
     def has_labels(self, labels: Any) -> bool:
         """Whether labels, as read from a row, are those that are asked for."""

@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection
 
 from ..definition import calendar_names
 from ..errors import InvalidJob
+from ..fields import is_writable
 from ..triggers.calendar import check_named
 from .engine import database_now
-from .tables import calendars
+from .tables import calendars, named
 
 #: Whether a row was edited since jobs were planned with it.
 IS_EDITED = sa.or_(calendars.c.planned.is_(None), calendars.c.planned != calendars.c.definition)
@@ -31,7 +32,7 @@ _PAGE = 500
 def definitions(conn: Connection, names: Iterable[str]) -> dict[str, Any]:
     """The definitions of the calendars of these names, those that there are."""
     found: dict[str, Any] = {}
-    wanted = iter(sorted(names))
+    wanted = iter(sorted(filter(is_writable, names)))
     while page := list(islice(wanted, _PAGE)):
         query = sa.select(calendars.c.name, calendars.c.definition)
         rows = conn.execute(query.where(calendars.c.name.in_(page)))
@@ -82,14 +83,14 @@ def names(conn: Connection) -> list[str]:
 def write(conn: Connection, name: str, definition: str, source: str) -> None:
     """Write a calendar's definition, as a new row where there is none of that name."""
     values = {"definition": definition, "updated_at": database_now()}
-    mine = sa.update(calendars).where(calendars.c.name == name)
+    mine = sa.update(calendars).where(named(calendars, name))
     if not conn.execute(mine.values(values)).rowcount:
         conn.execute(sa.insert(calendars).values(name=name, definition=definition, source=source))
 
 
 def delete(conn: Connection, name: str) -> bool:
     """Delete a calendar; whether there was one. Jobs that name it lack it when they come due."""
-    return bool(conn.execute(sa.delete(calendars).where(calendars.c.name == name)).rowcount)
+    return bool(conn.execute(sa.delete(calendars).where(named(calendars, name))).rowcount)
 
 
 def sync(conn: Connection, source: str, wanted: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from .engine import database_now
 from .jobs import RULES_TEXT, SCHEDULE_TEXT
 from .planned import RULES, SCHEDULE
-from .tables import changes, jobs
+from .tables import changes, jobs, named
 
 #: What is compared beside the columns that planning reads.
 _DETAILS = (
@@ -133,7 +133,7 @@ def note_edits(conn: Connection, ids: Sequence[int], now: datetime) -> None:
 
 def _row(conn: Connection, name: str) -> RowMapping | None:
     query = sa.select(*(jobs.c[each] for each in _KNOWN), WHOLE.label("whole"))
-    found = conn.execute(query.where(jobs.c.name == name).with_for_update())
+    found = conn.execute(query.where(named(jobs, name)).with_for_update())
     return found.mappings().first()
 
 

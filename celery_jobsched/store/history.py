@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from ..limits import Rights
 from ..views import FireView
-from .tables import fires
+from .tables import fires, named
 
 _COLUMNS = (
     "id", "fire_at", "origin", "state", "until_at", "count", "due_at", "ready_at", "sent_at",
@@ -72,7 +72,7 @@ def counts(conn: Connection, job_id: int, since: datetime) -> dict[str, int]:
 
 
 def _of(job: int | str) -> Any:
-    return fires.c.job_name == job if isinstance(job, str) else fires.c.job_id == job
+    return named(fires, job, "job_name") if isinstance(job, str) else fires.c.job_id == job
 
 
 def _views(rows: Iterable[Any]) -> list[FireView]:

@@ -22,7 +22,7 @@ from ..job import DEFINITION, Job
 from .calendars import named_by
 from .engine import database_now
 from .planned import RULES, SCHEDULE, details_text, rules_text, schedule_text
-from .tables import jobs
+from .tables import jobs, named
 
 SCHEDULE_TEXT = schedule_text()
 RULES_TEXT = rules_text()
@@ -109,7 +109,7 @@ def find(conn: Connection, name: str, zone_name: str) -> Job:
         JobNotFound: there is none.
         InvalidJob: its row cannot be read.
     """
-    query = sa.select(*ROW, jobs.c.description).where(jobs.c.name == name)
+    query = sa.select(*ROW, jobs.c.description).where(named(jobs, name))
     row = conn.execute(query).mappings().first()
     if row is None:
         raise JobNotFound(f"no job {name!r}")
@@ -123,7 +123,7 @@ def definition_of(conn: Connection, name: str) -> dict[str, Any]:
     Raises:
         JobNotFound: there is none.
     """
-    query = sa.select(*(jobs.c[column] for column in COLUMNS)).where(jobs.c.name == name)
+    query = sa.select(*(jobs.c[column] for column in COLUMNS)).where(named(jobs, name))
     row = conn.execute(query.with_for_update()).mappings().first()
     if row is None:
         raise JobNotFound(f"no job {name!r}")
@@ -132,7 +132,7 @@ def definition_of(conn: Connection, name: str) -> dict[str, Any]:
 
 def has(conn: Connection, name: str) -> bool:
     """Whether there is a job of that name."""
-    return conn.execute(sa.select(jobs.c.id).where(jobs.c.name == name)).first() is not None
+    return conn.execute(sa.select(jobs.c.id).where(named(jobs, name))).first() is not None
 
 
 def descriptions(conn: Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -182,7 +182,7 @@ def replace(conn: Connection, job: Job, **values: Any) -> None:
 def update(conn: Connection, name: str, values: Mapping[str, Any]) -> None:
     """Set columns of the job of that name; the next poll plans it where they matter to it."""
     changed = {"updated_at": database_now(), "version": jobs.c.version + 1, **values}
-    if conn.execute(sa.update(jobs).where(jobs.c.name == name).values(changed)).rowcount != 1:
+    if conn.execute(sa.update(jobs).where(named(jobs, name)).values(changed)).rowcount != 1:
         raise JobNotFound(f"no job {name!r}")
 
 
@@ -192,7 +192,7 @@ def delete(conn: Connection, name: str) -> None:
     Raises:
         JobNotFound: there is no job of that name.
     """
-    if conn.execute(sa.delete(jobs).where(jobs.c.name == name)).rowcount != 1:
+    if conn.execute(sa.delete(jobs).where(named(jobs, name))).rowcount != 1:
         raise JobNotFound(f"no job {name!r}")
 
 

@@ -14,7 +14,7 @@ from ..fire import FireState
 from ..views import JobState
 from .engine import database_now
 from .jobs import ROW, loads
-from .tables import fires, jobs
+from .tables import fires, jobs, named
 
 #: How long something may be due before no beat seems to take it.
 LATE_AFTER = timedelta(seconds=10)
@@ -58,7 +58,7 @@ def find(conn: Connection, wanted: Filter, limit: int | None) -> Found:
 def row_of(conn: Connection, name: str) -> tuple[RowMapping | None, datetime]:
     """The row of that name with its ``state``, and the time by the database."""
     now: datetime = conn.execute(sa.select(database_now())).scalar_one()
-    id_ = conn.execute(sa.select(jobs.c.id).where(jobs.c.name == name)).scalar()
+    id_ = conn.execute(sa.select(jobs.c.id).where(named(jobs, name))).scalar()
     rows = _rows(conn, [] if id_ is None else [id_], _rank(now).label("rank"))
     return (rows[0] if rows else None), now
 

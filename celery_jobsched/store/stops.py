@@ -14,7 +14,7 @@ from ..fire import FireState, oldest_id
 from .engine import database_now
 from .fires import IS_OVER
 from .skips import Run
-from .tables import fires, jobs
+from .tables import fires, jobs, named
 
 _NOT_SENT = [FireState.PENDING.value, FireState.WAITING.value]
 _OPEN = [state.value for state in FireState if not state.is_final]
@@ -54,7 +54,7 @@ def stop(conn: Connection, name: str, reason: str, since: datetime) -> OnTheWay:
 
 
 def _open_fires(conn: Connection, name: str, since: datetime) -> Sequence[Any]:
-    job_id = conn.execute(sa.select(jobs.c.id).where(jobs.c.name == name)).scalar()
+    job_id = conn.execute(sa.select(jobs.c.id).where(named(jobs, name))).scalar()
     if job_id is None:
         raise JobNotFound(f"no job {name!r}")
     query = sa.select(fires.c.id, fires.c.state, fires.c.rights).where(

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from ..fields import is_writable
 from .engine import made_now
 from .planned import wake_at_of_row
 from .types import Instant, JsonText
@@ -278,3 +279,8 @@ reports = sa.Table(
     **_MYSQL,
     **_SQLITE,
 )
+
+
+def named(table: sa.Table, name: str, column: str = "name") -> sa.ColumnElement[bool]:
+    """The rows of that name; none where no database could have it, as one with a NUL."""
+    return table.c[column] == name if is_writable(name) else sa.false()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from celery_jobsched.errors import InvalidJob
+from celery_jobsched.errors import InvalidJob, JobNotFound
 from tests.persons import Person, runs
 
 #: Clears the screen; a window's title; an eight-bit escape; text from right to left; a zero width.
@@ -38,7 +40,7 @@ def test_what_moves_a_terminal_is_shown_as_a_sign(
     person.beat()
     answers = [
         run("list"),
-        run("list", "--words"),
+        run("list", "--wide"),
         run("show", "good"),
         run("show", "task"),
         run("show", f"bad {text}"),
@@ -79,3 +81,27 @@ def test_why_is_a_text_that_every_database_takes(small_person: Person) -> None:
     for verb in (jobs.pause, jobs.resume, jobs.stop, jobs.run, jobs.remove):
         with pytest.raises(InvalidJob, match="expected a text of whole characters"):
             verb("mine", note="a\0b")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\udce6"], ids=["NUL", "half"])
+def test_a_name_that_no_database_takes_is_no_jobs(person: Person, name: str) -> None:
+    jobs = person.jobs
+    jobs.add("a\ufffdb", task="proj.note", every="1 hour")
+
+    asked: list[Callable[[str], Any]] = [
+        jobs.get, jobs.view, jobs.remove, jobs.modify, jobs.pause, jobs.resume, jobs.run, jobs.stop,
+        jobs.history, jobs.changes, jobs.explain, jobs.upcoming, jobs.previous,
+        lambda name: jobs.backfill(name, "2030-01-01"), jobs.__getitem__, jobs.__delitem__,
+    ]  # fmt: skip
+    for call in asked:
+        with pytest.raises(JobNotFound, match=r"^no job "):
+            call(name)
+    for refused in (jobs.find, lambda name: jobs.find(task=name), jobs.fire, jobs.drain):
+        with pytest.raises(InvalidJob):
+            refused(name)
+    assert name not in jobs
+    assert name not in jobs.calendars
+    with pytest.raises(KeyError):
+        del jobs.calendars[name]
+    assert runs(person)("show", name).exit_code == runs(person)("next", name).exit_code == 4
+    assert list(jobs) == ["a\ufffdb"]
