@@ -44,11 +44,15 @@ class Checks(Bound):
         Raises:
             NoWorkers: none has answered.
         """
-        answers = self.runtime.app.control.inspect(timeout=timeout).registered()
+        # An inspection leaves out Celery's own tasks, which jobs may name.
+        answers = self.runtime.app.control.broadcast(
+            "registered", arguments={"builtins": True}, reply=True, timeout=timeout
+        )
         if not answers:
             raise NoWorkers(f"no worker answered within {timeout:g} s")
+        told = [tasks for answer in answers for tasks in answer.values()]
         # Behind the name stands what the worker shows of the task, such as its rate limit.
-        known = {each.split(" ", 1)[0] for tasks in answers.values() for each in tasks}
+        known = {each.split(" ", 1)[0] for tasks in told for each in tasks}
         with self.runtime.reading() as conn:
             return {name: task for name, task in jobs.tasks(conn) if task not in known}
 

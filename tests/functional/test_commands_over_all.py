@@ -123,6 +123,7 @@ def test_orphans_are_jobs_whose_task_no_worker_knows(tmp_path: Any) -> None:
         person = Person(stack.database_url, tmp_path, **stack.conf)
         person.jobs.add("known", task="proj.note", every="1 hour")
         person.jobs.add("orphan", task="proj.gone", every="1 hour")
+        person.jobs.add("celery's own", task="celery.backend_cleanup", every="1 hour")
 
         with CeleryProcess(stack, "worker", "--pool=solo"):
             done = run_celery(stack, "jobs", "orphans", "--timeout", "3")
