@@ -22,6 +22,10 @@ from .tables import fires, jobs
 _RECENT = 1000
 #: How many of the fires whose sending is measured, and of the keys that are told.
 _MEASURED, _KEYS = 100, 20
+_LOOKED_AT = (
+    "worker", "state", "origin", "publishes", "due_at", "sent_at", "started_at", "check_at",
+    "rights",
+)  # fmt: skip
 _NOTHING = timedelta(0)
 _ENDED = (FireState.SUCCEEDED.value, FireState.FAILED.value)
 
@@ -76,8 +80,7 @@ def standing(conn: Connection, now: datetime) -> Fires:
 
 
 def _latest(conn: Connection) -> Sequence[Any]:
-    columns = ("worker", "state", "origin", "publishes", "due_at", "sent_at", "started_at")
-    query = sa.select(*(fires.c[name] for name in columns), fires.c.check_at)
+    query = sa.select(*(fires.c[name] for name in _LOOKED_AT))
     return conn.execute(query.order_by(fires.c.id.desc()).limit(_RECENT)).all()
 
 
@@ -89,8 +92,9 @@ def _is_unheard(row: Any) -> bool:
 
 
 def _is_measured(row: Any) -> bool:
+    """Whether nothing but a beat held it up: no second try, and no wait for a slot."""
     is_first = row.origin == Origin.SCHEDULE.value and row.publishes == 1
-    return is_first and row.sent_at is not None and row.due_at is not None
+    return is_first and row.rights is None and row.sent_at is not None and row.due_at is not None
 
 
 def _lag(row: Any) -> timedelta:

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from celery_jobsched import Jobs
+from celery_jobsched.fire import new_id
 from celery_jobsched.status import BeatSeen, Service, Status
 from celery_jobsched.store import tables
 from celery_jobsched.store.schema import HEAD
@@ -82,6 +83,20 @@ def test_workers_are_those_that_told_of_the_latest_fires(small_person: Person) -
     assert (found.recent, found.unheard, found.sent) == (5, 2, 1)
     (note,) = jobs.status().notes
     assert note.startswith("of 2 of the latest 5 fires no worker told")
+
+
+def test_what_waited_for_a_slot_was_not_sent_late(small_person: Person) -> None:
+    jobs, records = small_person.jobs, small_person.records
+    rights = '{"limits": [["job one", 1]], "lease": 30.0}'
+    fire = {"job_id": 1, "job_name": "one", "origin": "schedule", "state": "succeeded"}
+    for number, (lag, needs) in enumerate(((1, None), (200, rights))):
+        at = {"fire_at": NOW, "due_at": NOW, "sent_at": NOW + lag * SECOND, "publishes": 1}
+        named = {"id": new_id(NOW), "key": str(number), "rights": needs}
+        records.run(sa.insert(FIRES).values(**fire, **at, **named))
+
+    found = jobs.status().fires
+
+    assert (found.usual_lag, found.greatest_lag) == (SECOND, SECOND)
 
 
 def test_without_tables_there_is_nothing_to_see(tmp_path: Path) -> None:
