@@ -223,9 +223,9 @@ class Job:
         here = zone(self.zone_name)
         return [each for each in local_times_of(self.times) if each.zone == here]
 
-    def describe(self) -> str:
+    def describe(self, briefly: bool = False) -> str:
         """When it fires, in words: "every weekday at 09:00 Europe/Berlin"."""
-        return describe(self)
+        return describe(self, briefly)
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The next instant strictly after *instant* and within the job's bounds."""

@@ -108,7 +108,9 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class JobView:
-    """How a job stands. ``words`` is when it fires, None where its row cannot be read."""
+    """How a job stands. ``words`` is when it fires, None where its row cannot be read, as is
+    ``brief``, which leaves out from when an interval counts.
+    """
 
     id: int
     name: str
@@ -116,6 +118,7 @@ class JobView:
     task: str
     schedule: str
     words: str | None
+    brief: str | None
     timezone: str
     next_fire_at: datetime | None
     due_at: datetime | None
@@ -154,9 +157,13 @@ class JobView:
 
     def to_dict(self) -> dict[str, Any]:
         """For programs: instants in ISO 8601, the last fire, and the recent ones as signs."""
-        found = {name: _plain(value) for name, value in vars(self).items() if name != "recent"}
+        found = {name: _plain(value) for name, value in vars(self).items() if name not in _TOLD}
         last = self.last.to_dict() if self.last else None
         return found | {"last": last, "recent": self.marks}
+
+
+#: What is told to people alone, or in another form.
+_TOLD = frozenset({"recent", "brief"})
 
 
 def moment(at: datetime, zone_name: str) -> str:
@@ -170,22 +177,27 @@ def moment(at: datetime, zone_name: str) -> str:
     return f"{_WEEKDAYS[local.weekday()]} {text} {abbreviation(at, here)}"
 
 
-def short_moment(at: datetime, zone_name: str, now: datetime) -> str:
+def short_moment(at: datetime, zone_name: str, now: datetime, to_the_second: bool = False) -> str:
     """The same to the minute; the date alone is left out where a weekday says it."""
     here = zone(zone_name)
     local = to_local(at, here)
     days = abs((local.date() - to_local(now, here).date()).days)
     far = "%d %b %Y" if days > _HALF_A_YEAR else "%d %b"
     day = _WEEKDAYS[local.weekday()] if days < len(_WEEKDAYS) else local.strftime(far)
-    return f"{day} {local.strftime('%H:%M')} {abbreviation(at, here)}"
+    time = local.strftime("%H:%M:%S" if to_the_second and local.second else "%H:%M")
+    return f"{day} {time} {abbreviation(at, here)}"
 
 
 _HALF_A_YEAR = 180
+#: Below so many seconds a tenth of one says nothing.
+_INSTANT = 0.1
 
 
 def duration(span: timedelta) -> str:
-    """How long, in two units: "2h 45m", "1m 3s", "8s", "0.3s"."""
+    """How long, in two units: "2h 45m", "1m 3s", "8s", "0.3s", "12ms"."""
     seconds = abs(span.total_seconds())
+    if 0 < seconds < _INSTANT:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 10:
         return f"{seconds:.1f}s" if seconds != int(seconds) else f"{int(seconds)}s"
     return " ".join(parts(int(seconds))[:2])

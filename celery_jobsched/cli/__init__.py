@@ -18,6 +18,7 @@ from .imports import import_jobs
 from .lines import export_jobs, load_jobs
 from .listing import list_jobs
 from .next import next_fires
+from .options import example
 from .past import changes_of_job, explain_fire, history_of_job
 from .runs import backfill_job, fire_keyword, run_job
 from .show import show_job
@@ -25,7 +26,9 @@ from .status import status
 from .stop import stop_jobs
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True, epilog=example("celery -A proj jobs list state:failing,late")
+)
 @click.pass_context
 def jobs(ctx: click.Context, /, **options: Any) -> None:
     """Look at the jobs of celery_jobsched, run and change them.

@@ -16,10 +16,8 @@ from .options import (
     json_options,
     one_form,
     show_records,
-    width,
 )
-from .saying import say
-from .status import lag_text
+from .saying import say, width
 
 if TYPE_CHECKING:
     from ..status import BeatSeen
@@ -31,9 +29,9 @@ _HEADINGS = ("NAME", "STATE", "UP", "SEEN", "LAG", "AT MOST", "WHY", "ID")
 @json_options
 @click.pass_context
 def beats(ctx: click.Context, /, as_json: bool, as_jsonl: bool, **options: Any) -> None:
-    """List the beats: how each does, how late it sends, and why it claims nothing.
+    """List the beats: how each does, and why it claims nothing.
 
-    Exit code 3: there is none.
+    LAG is how late it sends as a rule, by its last minute. Exit code 3: there is none.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -48,7 +46,7 @@ def beats(ctx: click.Context, /, as_json: bool, as_jsonl: bool, **options: Any) 
         for line in table(_HEADINGS, rows, width(), has_colour(ctx), ("WHY",), spare):
             say(line)
     if not found:
-        click.echo("no beat is on the list", err=True)
+        say("no beat is on the list", err=True)
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
@@ -68,10 +66,10 @@ def drain_beat(
     by: str | None,
     **options: Any,
 ) -> None:
-    """Let a beat publish nothing more; the others go on, and have what it had.
+    """Let a beat publish nothing more.
 
-    It counts within seconds: when `beats` says that it is drained. A beat that is started anew
-    is not drained. Exit code 3: there was nothing to undo.
+    The others go on, and have what it had. It counts within seconds: when `beats` says that it is
+    drained. A beat that is started anew is not drained. Exit code 3: there was nothing to undo.
     """
     with failing_in_words():
         if not undo:
@@ -87,7 +85,7 @@ def _cells(beat: BeatSeen) -> list[str]:
     from ..views import duration
 
     lags = (beat.usual_lag, beat.greatest_lag)
-    usual, most = ("-" if lag is None else lag_text(lag) for lag in lags)
+    usual, most = ("-" if lag is None else duration(lag) for lag in lags)
     seen = f"{duration(beat.seen_ago)} ago"
     why = beat.refuses or ""
     return [beat.name, beat.state.value, duration(beat.up), seen, usual, most, why, beat.id]

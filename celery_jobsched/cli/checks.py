@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from .options import (
     show_records,
     yes_option,
 )
-from .saying import say
+from .saying import has_all_signs, tell
 
 if TYPE_CHECKING:
     from ..beat import Scheduler
@@ -52,8 +51,10 @@ def check_jobs(
     as_jsonl: bool,
     **options: Any,
 ) -> None:
-    """Look for rows that cannot be read, unknown tasks, arguments that do not fit, jobs that never
-    fire, and herds. Writes nothing. Exit code 3: there are problems.
+    """Look for jobs that cannot fire, or not as they should.
+
+    Rows that cannot be read, unknown tasks, arguments that do not fit, jobs that never fire, and
+    herds. Writes nothing. Exit code 3: there are problems.
     """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
@@ -64,8 +65,8 @@ def check_jobs(
         show_records(({"job": name, "problem": text} for name, text in problems), as_json)
     else:
         for name, text in problems:
-            say(f"{name}: {text}" if name else text)
-    say(f"{len(problems)} problems in {checked:,} jobs.", err=True)
+            tell(f"{name}: {text}" if name else text)
+    tell(f"{_number(problems)} in {checked:,} jobs.", err=True)
     raise click.exceptions.Exit(ANSWER_IS_NO if problems else 0)
 
 
@@ -73,9 +74,9 @@ def check_jobs(
 @json_options
 @click.pass_context
 def diff_jobs(ctx: click.Context, /, as_json: bool, as_jsonl: bool, **options: Any) -> None:
-    """Show what the next start of a beat would change: declared jobs against the table.
+    """Show what the next start of a beat would change.
 
-    Exit code 3: it would change something.
+    That is the declared jobs against the table. Exit code 3: it would change something.
     """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
@@ -92,7 +93,10 @@ def diff_jobs(ctx: click.Context, /, as_json: bool, as_jsonl: bool, **options: A
 @yes_option
 @click.pass_context
 def sync_jobs(ctx: click.Context, /, dry_run: bool, yes: bool, **options: Any) -> None:
-    """Do now what the next start of a beat would change: declared jobs into the table."""
+    """Do now what the next start of a beat would change.
+
+    That is to bring the declared jobs into the table.
+    """
     with failing_in_words():
         beat = _beat_of(ctx)
         found = beat.difference()
@@ -121,7 +125,7 @@ def orphaned_jobs(
         show_records(({"job": name, "task": task} for name, task in found.items()), as_json)
     else:
         for name, task in found.items():
-            say(f"{name}: no worker knows {task}")
+            tell(f"{name}: no worker knows {task}")
     raise click.exceptions.Exit(ANSWER_IS_NO if found else 0)
 
 
@@ -143,7 +147,10 @@ def simulate_load(
     as_jsonl: bool,
     **options: Any,
 ) -> None:
-    """Show how many fires there will be in each hour, and in which minute the most."""
+    """Show how many fires there will be in each hour.
+
+    The last line tells in which minute the most.
+    """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
         jobs = facade(ctx)
@@ -155,9 +162,9 @@ def simulate_load(
         show_records(hours, as_json)
         return
     for line in _chart(load, zone_name):
-        say(line)
+        tell(line)
     if load.left_out:
-        say(f"not counted, or not to the end: {', '.join(load.left_out)}", err=True)
+        tell(f"not counted, or not to the end: {', '.join(load.left_out)}", err=True)
 
 
 def _beat_of(ctx: click.Context) -> Scheduler:
@@ -170,23 +177,26 @@ def _beat_of(ctx: click.Context) -> Scheduler:
 
 def _show(found: Differences) -> None:
     for line in found.lines():
-        say(line)
+        tell(line)
 
 
 def _chart(load: Simulation, zone_name: str) -> Iterator[str]:
     from ..views import moment as said
 
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
-    block = "█" if encoding.startswith("utf") else "#"
+    block, dots = ("█", "…") if has_all_signs() else ("#", "...")
     most = max(load.hours.values(), default=0)
-    yield f"{load.fires:,} fires until {said(load.end, zone_name)}"
+    yield f"{load.fires:,} fires until {said(load.end.replace(microsecond=0), zone_name)}"
     for at, count in load.hours.items():
         bar = block * (round(_BAR * count / most) or 1) if count else ""
         yield f"{said(at, zone_name)}  {count:>7,}  {bar}".rstrip()
     if load.busiest:
         at, count, names = load.busiest
-        more = ", …" if count > len(names) and block == "█" else ""
+        more = f", {dots}" if count > len(names) else ""
         yield f"busiest minute {said(at, zone_name)}: {count:,} fires ({', '.join(names)}{more})"
+
+
+def _number(problems: Sized) -> str:
+    return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
 
 
 def _problems(jobs: Jobs, words: str, herd: int) -> tuple[int, list[tuple[str, str]]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import combining, east_asian_width
 
 import click
 
 _GAP = "  "
 #: What a text is cut to at least, where room is short.
 _LEAST = 12
+_CUT = "..."
 _COLOURS = {
     "error": "red", "failing": "red", "failed": "red", "lost": "red", "late": "yellow",
     "missed": "yellow", "skipped": "yellow", "expired": "yellow", "revoked": "yellow",
@@ -38,7 +40,7 @@ def table(
         kept.remove(name)
     places = [headings.index(name) for name in kept]
     lines = [[row[place] for place in places] for row in (headings, *rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(kept))]
+    widths = [max(room(line[i]) for line in lines) for i in range(len(kept))]
     if width is not None:
         _shrink(widths, width, [kept.index(name) for name in flexible if name in kept])
     state = kept.index("STATE") if colour and "STATE" in kept else None
@@ -61,7 +63,7 @@ def _needed(
     found = len(_GAP) * (len(kept) - 1)
     for name in kept:
         place = headings.index(name)
-        longest = max([len(name), *(len(row[place]) for row in rows)])
+        longest = max([len(name), *(room(row[place]) for row in rows)])
         found += min(longest, 2 * _LEAST) if name in flexible else longest
     return found
 
@@ -77,7 +79,7 @@ def _shrink(widths: list[int], width: int, flexible: Sequence[int]) -> None:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], state: int | None) -> str:
-    found = [_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    found = [_filled(_cut(cell, width), width) for cell, width in zip(cells, widths, strict=True)]
     found[-1] = found[-1].rstrip()
     if state is not None:
         word = found[state].rstrip()
@@ -85,5 +87,23 @@ def _line(cells: Sequence[str], widths: Sequence[int], state: int | None) -> str
     return _GAP.join(found).rstrip()
 
 
+def room(text: str) -> int:
+    """How many places of a terminal *text* takes: a wide sign two, a combining one none."""
+    return len(text) if text.isascii() else sum(map(_places, text))
+
+
+def _places(sign: str) -> int:
+    return 0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1
+
+
+def _filled(text: str, width: int) -> str:
+    return text + " " * (width - room(text))
+
+
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+    if room(text) <= width:
+        return text
+    kept = text[: width - len(_CUT)]
+    while room(kept) > width - len(_CUT):
+        kept = kept[:-1]
+    return kept + _CUT

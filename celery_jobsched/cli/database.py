@@ -13,7 +13,10 @@ from .saying import say
 
 @click.group("db", epilog=example("celery -A proj jobs db upgrade"))
 def database() -> None:
-    """Make and migrate the tables apart from beats, whose user then needs no right to do so."""
+    """Make and migrate the tables apart from beats.
+
+    Their user then needs no right to do so.
+    """
 
 
 @database.command("upgrade", epilog=example("celery -A proj jobs db upgrade"))
@@ -44,7 +47,7 @@ def current(ctx: click.Context, /, **options: Any) -> None:
 @database.command("sql", epilog=example("celery -A proj jobs db sql > upgrade.sql"))
 @click.pass_context
 def sql(ctx: click.Context, /, **options: Any) -> None:
-    """Print the SQL that `upgrade` would run on that database, and run none."""
+    """Print the SQL that `upgrade` would run, and run none."""
     from ..store import schema
 
     with failing_in_words():

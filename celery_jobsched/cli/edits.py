@@ -19,7 +19,7 @@ from .options import (
     named,
     yes_option,
 )
-from .saying import say
+from .saying import say, tell
 
 
 @click.command(
@@ -49,7 +49,7 @@ def add_job(
     definition = fields_of(fields)
     with failing_in_words():
         job = facade(ctx).add(name, replace, by=by, note=note, force=force, **definition)
-        say(f"{job.name}: {job.describe()}")
+        tell(f"{job.name}: {job.describe()}")
 
 
 @click.command(
@@ -73,11 +73,14 @@ def set_fields(
     by: str | None,
     **options: Any,
 ) -> None:
-    """Set fields of a job; nothing behind the = is the field's default."""
+    """Set fields of a job.
+
+    Nothing behind the = is the field's default.
+    """
     changes = fields_of(fields)
     with failing_in_words():
         job = facade(ctx).modify(name, by=by, note=note, force=force, **changes)
-        say(f"{job.name}: {job.describe()}")
+        tell(f"{job.name}: {job.describe()}")
 
 
 @click.command("remove", epilog=example("celery -A proj jobs remove old-import --yes"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .saying import say
+from .saying import tell
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
@@ -64,5 +64,5 @@ def _of_database(error: DBAPIError) -> click.exceptions.Exit:
 
 
 def _ending(text: str, code: int) -> click.exceptions.Exit:
-    say(text, err=True)
+    tell(text, err=True)
     return click.exceptions.Exit(code)

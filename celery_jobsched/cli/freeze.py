@@ -8,7 +8,7 @@ import click
 
 from .failures import ANSWER_IS_NO, failing_in_words
 from .options import author_options, confirm, example, facade, moment, yes_option
-from .saying import say
+from .saying import say, tell
 
 
 @click.command(
@@ -37,15 +37,15 @@ def freeze_all(
         now, zone_name = jobs.runtime.clock.now(), jobs.runtime.zone_name
         end = moment("--until", until, zone_name, now)
         confirm(yes, "freeze all schedules")
-        say(str(jobs.freeze(note, end, by)))
+        tell(str(jobs.freeze(note, end, by)))
 
 
 @click.command("thaw", epilog=example("celery -A proj jobs thaw"))
 @click.pass_context
 def thaw_all(ctx: click.Context, /, **options: Any) -> None:
-    """Let schedules fire again; what came due meanwhile is for the misfire rules.
+    """Let schedules fire again.
 
-    Exit code 3: nothing was frozen.
+    What came due meanwhile is for the misfire rules. Exit code 3: nothing was frozen.
     """
     with failing_in_words():
         found = facade(ctx).thaw()

@@ -17,7 +17,7 @@ from .options import (
     one_form,
     show_records,
 )
-from .saying import say
+from .saying import tell
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -51,7 +51,9 @@ def import_jobs(
     as_jsonl: bool,
     **options: Any,
 ) -> None:
-    """Show what would come of the jobs of another scheduler, and what not; write it with --yes.
+    """Show what would come of the jobs of another scheduler.
+
+    And what would not; --yes writes it.
 
     SOURCE is beat_schedule, django-celery-beat, redbeat, sqlalchemy-celery-beat,
     celerybeat-schedule, apscheduler or pykit; PLACE its URL, its file or module:attribute, where
@@ -99,11 +101,11 @@ def _show(records: list[dict[str, Any]]) -> None:
             first = (each["next_fire_at"] or "never")[:19].replace("T", " ")
             state = f"first {first} UTC" if each["enabled"] else "disabled"
             state = "exists, with another definition" if each["what"] == "existing" else state
-            say(f"{_SIGNS[each['what']]} {each['job']}: {each['schedule']}; {state}")
+            tell(f"{_SIGNS[each['what']]} {each['job']}: {each['schedule']}; {state}")
         elif "field" in each:
             sign = "-" if each["what"] == "left out" else " "
             said = "left out: " if each["what"] == "left out" else ""
-            say(f"{sign} {each['job']}: {said}{each['field']}: {each['text']}")
+            tell(f"{sign} {each['job']}: {said}{each['field']}: {each['text']}")
 
 
 def _sum_up(found: Imported, is_applied: bool) -> None:
@@ -111,4 +113,4 @@ def _sum_up(found: Imported, is_applied: bool) -> None:
     counts = would.format(len(found.added), len(found.changed))
     rest = f"{len(found.unchanged)} unchanged, {len(found.existing)} exist, "
     more = "" if is_applied else " Nothing is written without --yes."
-    say(f"{counts}, {rest}{len(found.left_out)} left out.{more}", err=True)
+    tell(f"{counts}, {rest}{len(found.left_out)} left out.{more}", err=True)

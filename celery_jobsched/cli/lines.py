@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import IO, Any
@@ -10,7 +9,7 @@ from typing import IO, Any
 import click
 
 from .failures import failing_in_words
-from .options import author_options, example, facade, force_option, progress
+from .options import author_options, example, facade, force_option, progress, show_records
 from .saying import say
 
 
@@ -18,10 +17,12 @@ from .saying import say
 @click.argument("words", nargs=-1, metavar="[FILTER]...")
 @click.pass_context
 def export_jobs(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
-    """Print the definitions of jobs, one JSON object a line; load reads them."""
+    """Print the definitions of jobs, one JSON object a line.
+
+    `load` reads them.
+    """
     with failing_in_words(), progress(_found(ctx, words), not sys.stdout.isatty()) as found:
-        for each in found:
-            click.echo(json.dumps(each, ensure_ascii=False))
+        show_records(found, as_json=False)
 
 
 def _found(ctx: click.Context, words: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -47,7 +48,10 @@ def load_jobs(
     by: str | None,
     **options: Any,
 ) -> None:
-    """Add the jobs of a FILE of JSON lines (- is what is piped in): all of them, or none."""
+    """Add the jobs of a FILE of JSON lines: all of them, or none.
+
+    The FILE - is what is piped in.
+    """
     with failing_in_words(), progress(file) as lines:
         found = facade(ctx).load(lines, replace, by, note, force=force, dry_run=dry_run)
     for sign, names in (("+", found.added), ("~", found.changed)):

@@ -18,10 +18,8 @@ from .options import (
     json_options,
     one_form,
     show_records,
-    width,
-    wrapped,
 )
-from .saying import say
+from .saying import say, tell, width
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 _LIMIT = 50
 _HEADINGS = ("STATE", "NAME", "SCHEDULE", "NEXT", "IN", "LAST", "TOOK", "RECENT")
 _WIDE = ("TASK", "QUEUE", "ZONE", "SOURCE", "OVERLAP", "LIMIT")
-_LEGEND = "RECENT oldest first: + ok  x failed  - skipped  ! missed  ? lost  > running"
+_LEGEND = "RECENT oldest first: + ok  x failed  - skipped  ! missed  ? lost  > running  . waiting"
 
 
 @click.command(
@@ -98,13 +96,13 @@ def _show(ctx: click.Context, found: Listing, wide: bool, watch: float | None) -
         headings, rows, width(), has_colour(ctx), ("SCHEDULE", "NAME"),
         (*spare, "RECENT", "TOOK", "LAST"),
     ))  # fmt: skip
-    for line in (*lines, *_problems(found)):
+    for line in lines:
         say(line)
+    for problem in _problems(found):
+        tell(problem)
     total = sum(found.counts.values())
     if has_terminal():
-        legend = f"   {_LEGEND}" if "RECENT" in lines[0] else ""
-        for line in wrapped(f"{_counts(found, total)}{legend}"):
-            say(line)
+        tell(_counts(found, total) + (f"   {_LEGEND}" if "RECENT" in lines[0] else ""))
     elif len(found.jobs) < total:
         say(_counts(found, total), err=True)
 
@@ -118,10 +116,10 @@ def _problems(found: Listing) -> Iterator[str]:
     """What is wrong with jobs, and why they are paused."""
     for view in found.jobs:
         if view.error:
-            yield from wrapped(f"{view.name}: {view.error}")
+            yield f"{view.name}: {view.error}"
         elif view.paused_note:
             by = f" ({view.paused_by})" if view.paused_by else ""
-            yield from wrapped(f'{view.name}: "{view.paused_note}"{by}')
+            yield f'{view.name}: "{view.paused_note}"{by}'
 
 
 def cells(view: JobView, now: datetime) -> tuple[str, ...]:
@@ -136,7 +134,7 @@ def cells(view: JobView, now: datetime) -> tuple[str, ...]:
     return (
         view.state.value,
         view.name,
-        view.words or view.schedule or "-",
+        view.brief or view.schedule or "-",
         following,
         ahead,
         _last(last, view.timezone, now),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +13,7 @@ import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
 from .options import example
-from .saying import say
+from .saying import say, tell, width, wrapped
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -84,7 +82,7 @@ def next_fires(
         say(line)
     for answer in answers:
         if answer.problem:
-            say(answer.problem, err=True)
+            tell(answer.problem, err=True)
     raise click.exceptions.Exit(max(answer.exit_code for answer in answers))
 
 
@@ -228,14 +226,13 @@ def _instant(option: str, text: Any, zone_name: str) -> datetime:
 def _tables(answers: Sequence[_Answer], now: datetime) -> Iterator[str]:
     from .table import table
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     told = [answer for answer in answers if answer.words]
     for answer in told:
         if answer is not told[0]:
             yield ""
-        yield answer.words
+        yield from wrapped(answer.words)
         if answer.found:
-            yield from table(answer.found, answer.zone_name, now, width)
+            yield from table(answer.found, answer.zone_name, now, width())
 
 
 def _records(answers: Sequence[_Answer], as_array: bool) -> Iterator[str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .saying import has_all_signs
 
 if TYPE_CHECKING:
     from ..jobs import Jobs
@@ -137,26 +137,12 @@ def one_form(as_json: bool, as_jsonl: bool) -> bool:
 
 def show_records(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     """Records as one JSON array, or as one object a line."""
+    is_bare = not has_all_signs()
     if as_json:
-        click.echo(json.dumps(list(records), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(list(records), indent=1, ensure_ascii=is_bare))
         return
     for record in records:
-        click.echo(json.dumps(record, ensure_ascii=False))
-
-
-def width() -> int | None:
-    """How wide a line may be: the terminal's, or what COLUMNS says; None: any."""
-    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
-        return shutil.get_terminal_size().columns
-    return None
-
-
-def wrapped(text: str, indent: str = "  ") -> list[str]:
-    """A line as the lines that fit the width, those after the first behind *indent*."""
-    room = width()
-    if room is None:
-        return [text]
-    return wrap(text, max(room, 40), subsequent_indent=indent, drop_whitespace=True) or [""]
+        click.echo(json.dumps(record, ensure_ascii=is_bare))
 
 
 def has_colour(ctx: click.Context) -> bool:
@@ -179,7 +165,8 @@ def moment(option: str, text: str | None, zone_name: str, now: datetime) -> date
         return now
     if found := _AHEAD.fullmatch(text):
         span = timedelta(**{_UNITS[found[3]]: int(found[2])})
-        return now + span if found[1] == "+" else now - span
+        at = now + span if found[1] == "+" else now - span
+        return at.replace(microsecond=0)
     return instant(option, text, zone_name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,13 +20,12 @@ from .options import (
     moment,
     one_form,
     show_records,
-    width,
-    wrapped,
 )
-from .saying import say
+from .saying import say, tell, width
 
 if TYPE_CHECKING:
     from ..store.changes import Change
+    from ..verbs.facts import Explanation
     from ..views import FireView
 
 _HISTORY = (
@@ -57,21 +56,24 @@ def history_of_job(
     as_jsonl: bool,
     **options: Any,
 ) -> None:
-    """Show what became of a job's fires, the newest first, and what did not fire.
+    """Show what became of a job's fires, and what did not fire.
 
-    The last column is the end of a fire's id: explain takes it. Exit code 3: there are none.
+    The newest first. The last column is the end of a fire's id: explain takes it.
+
+    Exit code 3: there are none.
     """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
         jobs = facade(ctx)
         zone_name = jobs.view(name).timezone if name in jobs else jobs.runtime.zone_name
-        start = moment("--since", since, zone_name, jobs.runtime.clock.now())
+        now = jobs.runtime.clock.now()
+        start = moment("--since", since, zone_name, now)
         wanted = states.split(",") if states else ()
         found = jobs.history(name, limit, wanted, start)
     if as_records:
         show_records((fire.to_dict() for fire in found), as_json)
     elif found:
-        rows = [_cells(fire, zone_name) for fire in found]
+        rows = [_cells(fire, zone_name, now) for fire in found]
         spare = ("WAITED", "LATE", "SENT", "ORIGIN", "WORKER")
         for line in table(_HISTORY, rows, width(), has_colour(ctx), ("WHY / ERROR",), spare):
             say(line)
@@ -105,11 +107,15 @@ def explain_fire(
     if as_records:
         show_records([told.to_dict()], False)
     else:
-        indent = " " * (4 + max((len(each.code) for each in told.steps), default=0))
-        for line in str(told).splitlines():
-            for part in wrapped(line, indent):
-                say(part)
+        say_explanation(told)
     raise click.exceptions.Exit(0 if told.ran else ANSWER_IS_NO)
+
+
+def say_explanation(told: Explanation, err: bool = False) -> None:
+    """A sentence, and its steps behind their codes."""
+    indent = " " * (4 + max((len(each.code) for each in told.steps), default=0))
+    for line in str(told).splitlines():
+        tell(line, err, indent)
 
 
 @click.command("changes", epilog=example("celery -A proj jobs changes nightly"))
@@ -136,7 +142,7 @@ def changes_of_job(
         return
     for change in found:
         for line in told(change, zone_name):
-            say(line)
+            tell(line, indent="    ")
 
 
 def told(change: Change, zone_name: str) -> Iterator[str]:
@@ -149,10 +155,11 @@ def told(change: Change, zone_name: str) -> Iterator[str]:
     verb = {True: "paused", False: "resumed", None: "changed"}[change.paused]
     verb = "made" if change.was is None else "removed" if change.became is None else verb
     by = f"{who} through {doors.get(change.door, change.door)}"
-    yield f"{said(change.at, zone_name)} {verb}{by}{note}"
+    yield f"{said(change.at.replace(microsecond=0), zone_name)} {verb}{by}{note}"
     for column, was, became in change.differences:
         if column not in _SAID:
-            yield f"  {column}: {_or_none(was)} -> {_or_none(became)}"
+            before = "" if change.was is None else f"{_or_none(was)} -> "
+            yield f"  {column}: {before}{_or_none(became)}"
 
 
 def _record(change: Change) -> dict[str, Any]:
@@ -170,19 +177,17 @@ def _or_none(value: str | None) -> str:
     return "(none)" if value is None else value
 
 
-def _cells(fire: FireView, zone_name: str) -> tuple[str, ...]:
-    from ..views import moment as said
-
+def _cells(fire: FireView, zone_name: str, now: datetime) -> tuple[str, ...]:
     why = fire.error or fire.reason or ""
     if fire.until_at is not None and fire.until_at != fire.fire_at:
         many = "many" if fire.count is None else str(fire.count)
-        why = f"{many} until {said(fire.until_at, zone_name)}: {why}"
+        why = f"{why} ({many} until {_short(fire.until_at, zone_name, now)})".lstrip()
     running = ">" if fire.mark == ">" else "-"
     return (
-        said(fire.fire_at, zone_name),
+        _short(fire.fire_at, zone_name, now),
         fire.origin,
         fire.state,
-        said(fire.sent_at, zone_name).split(" ")[2].split(".")[0] if fire.sent_at else "-",
+        _short(fire.sent_at, zone_name, now).split(" ")[-2] if fire.sent_at else "-",
         _span(fire.late),
         _span(fire.waited),
         _span(fire.took) if fire.took is not None else running,
@@ -190,6 +195,12 @@ def _cells(fire: FireView, zone_name: str) -> tuple[str, ...]:
         " ".join(why.split()),
         fire.id[-_SHORT_ID:],
     )
+
+
+def _short(at: datetime, zone_name: str, now: datetime) -> str:
+    from ..views import short_moment
+
+    return short_moment(at, zone_name, now, to_the_second=True)
 
 
 def _span(span: timedelta | None) -> str:

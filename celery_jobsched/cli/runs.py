@@ -10,7 +10,8 @@ import click
 
 from .failures import ANSWER_IS_NO, FAILED, failing_in_words
 from .options import author_options, example, facade, job_names, limit_option, moment, yes_option
-from .saying import say
+from .past import say_explanation
+from .saying import say, tell
 
 if TYPE_CHECKING:
     from ..jobs import Jobs
@@ -48,7 +49,10 @@ def run_job(
     by: str | None,
     **options: Any,
 ) -> None:
-    """Run a job once, by hand, though it may be paused; prints the id of the fire."""
+    """Run a job once, by hand, though it may be paused.
+
+    Prints the id of the fire.
+    """
     with failing_in_words():
         jobs = facade(ctx)
         start = moment("--at", at, jobs.view(name).timezone, jobs.runtime.clock.now())
@@ -74,14 +78,17 @@ def fire_keyword(
     own_kwargs: str | None,
     **options: Any,
 ) -> None:
-    """Fire the jobs of a keyword once; prints the ids of the fires. Exit code 3: there are none."""
+    """Fire the jobs of a keyword once.
+
+    Prints the ids of the fires. Exit code 3: there are none.
+    """
     with failing_in_words():
         given = {"args": _json("--args", own_args), "kwargs": _json("--kwargs", own_kwargs)}
         ids = facade(ctx).fire(keyword, **given)
     for id_ in ids:
         say(id_)
     if not ids:
-        say(f"no enabled job has the keyword {keyword!r}", err=True)
+        tell(f"no enabled job has the keyword {keyword!r}", err=True)
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
@@ -112,9 +119,10 @@ def backfill_job(
     by: str | None,
     **options: Any,
 ) -> None:
-    """Fire the instants of a past that have not fired; prints them, and the ids of their fires.
+    """Fire the instants of a past that have not fired.
 
-    What was missed, skipped or cancelled did not fire. Exit code 3: there are none.
+    Prints them, and the ids of their fires. What was missed, skipped or cancelled did not fire.
+    Exit code 3: there are none.
     """
     from ..views import moment as said
     from .options import confirm
@@ -133,7 +141,7 @@ def backfill_job(
     for at, id_ in zip(found.instants, ids, strict=True):
         say(f"{said(at, zone_name)}  {id_}".rstrip())
     for _, text in found.left_out:
-        say(f"left out: {text}", err=True)
+        tell(f"left out: {text}", err=True)
     if not found.instants:
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
@@ -158,7 +166,7 @@ def _followed(jobs: Jobs, name: str, id_: str, timeout: float) -> int:
         fire = told.fire
         is_over = fire is not None and not (fire.ready_at or fire.waiting_for or fire.check_at)
         if is_over or clock.monotonic() >= until:
-            say(str(told), err=True)
+            say_explanation(told, err=True)
             if not is_over:
                 return ANSWER_IS_NO
             return 0 if fire is not None and fire.state in {"succeeded", "sent"} else FAILED

@@ -18,10 +18,9 @@ from .options import (
     json_options,
     one_form,
     show_records,
-    wrapped,
 )
 from .past import told
-from .saying import say
+from .saying import say, wrapped
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -117,13 +116,11 @@ def _owner(view: JobView) -> str:
 
 
 def _paused(view: JobView) -> Iterator[tuple[str, str]]:
-    from ..views import moment
-
     if view.state.value != "paused":
         return
     who = f" by {view.paused_by}" if view.paused_by else ""
-    since = f" {moment(view.paused_at, view.timezone)}" if view.paused_at else ""
-    until = f", until {moment(view.paused_until, view.timezone)}" if view.paused_until else ""
+    since = f" {_second(view.paused_at, view.timezone)}" if view.paused_at else ""
+    until = f", until {_second(view.paused_until, view.timezone)}" if view.paused_until else ""
     note = f': "{view.paused_note}"' if view.paused_note else ""
     yield "Paused", f"{since}{who}{until}{note}".strip()
 
@@ -137,9 +134,15 @@ def _next(view: JobView, now: datetime) -> Iterator[tuple[str, str]]:
         return
     jitter = ""
     if view.due_at is not None and view.due_at != at:
-        jitter = f"; due {moment(view.due_at, view.timezone)} with jitter"
-    utc = "" if view.timezone == "UTC" else f" ({at:%Y-%m-%d %H:%M} UTC)"
+        jitter = f"; due {_second(view.due_at, view.timezone)} with jitter"
+    utc = "" if view.timezone == "UTC" else f" ({moment(at, 'UTC').partition(' ')[2]})"
     yield "Next", f"{moment(at, view.timezone)}{utc}, {from_now(at, now)}{jitter}"
+
+
+def _second(at: datetime, zone_name: str) -> str:
+    from ..views import moment
+
+    return moment(at.replace(microsecond=0), zone_name)
 
 
 def _call(view: JobView, job: Job | None) -> str:

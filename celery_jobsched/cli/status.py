@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, failing_in_words
-from .saying import say
+from .options import example
+from .saying import tell
 
 if TYPE_CHECKING:
     from ..status import BeatSeen, Fires, LocksSeen, Service, Status
 
 _SHOWN = 5
-_SECOND = timedelta(seconds=1)
+_TITLE = 10
 
 
-@click.command("status")
+@click.command("status", epilog=example("celery -A proj jobs status --max-lag 30 --quiet"))
 @click.option("--beat", help="That beat has to tick, by its name or id; else any.")
 @click.option("--max-lag", type=float, help="Seconds that the latest fires may be sent late.")
 @click.option("--quiet", is_flag=True, help="Say nothing, and count no jobs: for probes.")
@@ -48,7 +49,7 @@ def status(
         click.echo(json.dumps(found.to_dict() | {"problems": problems}, indent=1))
     elif not quiet:
         for line in (*_lines(found), *(problems or ["ok"])):
-            say(line)
+            tell(line, indent=" " * _TITLE)
     if problems:
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
@@ -73,7 +74,7 @@ def _lines(found: Status) -> Iterator[str]:
 
 
 def _line(title: str, text: str) -> str:
-    return f"{title:<10}{text}"
+    return f"{title:<{_TITLE}}{text}"
 
 
 def _parted(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -86,7 +87,7 @@ def _parted(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _service(service: Service) -> str:
     if service.trouble:
         return f"{service.place}  away: {service.trouble}"
-    return service.place + ("" if service.seconds is None else f"  {service.seconds * 1000:.1f} ms")
+    return service.place + ("" if service.seconds is None else f"  {service.seconds * 1000:.1f}ms")
 
 
 def _beats(beats: Iterable[BeatSeen]) -> Iterator[str]:
@@ -104,7 +105,7 @@ def _ticking(beat: BeatSeen) -> str:
     said = f"{beat.name} up {duration(beat.up)}, seen {duration(beat.seen_ago)} ago"
     if beat.usual_lag is None or beat.greatest_lag is None:
         return said
-    return f"{said}, lag {lag_text(beat.usual_lag)}, at most {lag_text(beat.greatest_lag)}"
+    return f"{said}, lag {duration(beat.usual_lag)}, at most {duration(beat.greatest_lag)}"
 
 
 def _troubled(beat: BeatSeen) -> str:
@@ -116,13 +117,6 @@ def _troubled(beat: BeatSeen) -> str:
         last = "last ticked" if beat.state is BeatState.HANGS else "last seen"
         return f"{last} {duration(beat.seen_ago)} ago"
     return f"claims nothing: {beat.refuses}"
-
-
-def lag_text(lag: timedelta) -> str:
-    """How late something was: "8 ms", "1m 4s"."""
-    from ..views import duration
-
-    return duration(lag) if lag >= _SECOND else f"{lag / _SECOND * 1000:.0f} ms"
 
 
 def _locks(locks: LocksSeen) -> str:
@@ -137,7 +131,8 @@ def _workers(fires: Fires) -> Iterator[str]:
     if fires.usual_lag is not None and fires.greatest_lag is not None:
         usual, most = duration(fires.usual_lag), duration(fires.greatest_lag)
         lag = f"  fires are sent {usual} after they are due, {most} at most"
-    yield f"{len(fires.workers)} report  fires without an end: {fires.sent:,}{lag}"
+    reporting = f"{len(fires.workers)} report{'s' if len(fires.workers) == 1 else ''}"
+    yield f"{reporting}  fires that none has begun: {fires.sent:,}{lag}"
     for each in fires.workers[:_SHOWN]:
         yield f"{each.name}  {each.fires} of the latest fires, {duration(each.last_ago)} ago"
     if len(fires.workers) > _SHOWN:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import NO_SUCH_JOB, failing_in_words
-from .saying import say
+from .options import example
+from .saying import tell
 
 if TYPE_CHECKING:
     from ..verbs.stops import Stopped
 
 
-@click.command("stop")
+@click.command(
+    "stop", epilog=example('celery -A proj jobs stop reindex --terminate --note "wrong index"')
+)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--terminate", is_flag=True, help="Kill what runs, where the pool can (prefork).")
 @click.option("--note", help="Why; it stands on the fires' records.")
@@ -29,7 +32,9 @@ def stop_jobs(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """End what waits, is queued, or runs of jobs. The jobs stay, and fire again when they are due.
+    """End what waits, is queued, or runs of jobs.
+
+    The jobs stay, and fire again when they are due.
 
     What was not sent is cancelled, what no worker has begun does not start, and what runs is not
     retried; with --terminate it is killed.
@@ -51,9 +56,9 @@ def stop_jobs(
     if as_json:
         click.echo(json.dumps({name: each._asdict() for name, each in found.items()}, indent=1))
     for name, each in {} if as_json else found.items():
-        say(f"{name}: {_said(each, terminate)}")
+        tell(f"{name}: {_said(each, terminate)}")
     for problem in missing:
-        say(problem, err=True)
+        tell(problem, err=True)
     if missing:
         raise click.exceptions.Exit(NO_SUCH_JOB)
 
@@ -61,7 +66,7 @@ def stop_jobs(
 def _said(stopped: Stopped, terminate: bool) -> str:
     asked = "asked to end" if terminate else "in the hands of a worker, not to be retried"
     counts = (
-        (len(stopped.cancelled), "cancelled before they were sent"),
+        (len(stopped.cancelled), "cancelled before being sent"),
         (len(stopped.withdrawn), "taken out of the queue"),
         (len(stopped.asked), asked),
     )

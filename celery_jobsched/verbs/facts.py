@@ -135,6 +135,7 @@ def view_of(
         task=row["task"],
         schedule=as_written(row),
         words=known.describe() if known else None,
+        brief=known.describe(briefly=True) if known else None,
         timezone=known.zone_name if known else zone_name,
         next_fire_at=_instant(row["next_fire_at"]),
         due_at=_instant(row["due_at"]),

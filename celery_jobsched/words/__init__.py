@@ -44,10 +44,13 @@ class _Said(NamedTuple):
     local: bool = True
 
 
-def describe(job: Job) -> str:
-    """When *job* fires, in words: "every weekday at 09:00 Europe/Berlin, at most 10 fires"."""
+def describe(job: Job, briefly: bool = False) -> str:
+    """When *job* fires, in words: "every weekday at 09:00 Europe/Berlin, at most 10 fires".
+
+    *briefly*: it is not said from when an interval counts.
+    """
     zone = clock.zone(job.zone_name)
-    parts = [_when(job, zone), *_bounds(job, zone), *_calendars(job), *_rules(job)]
+    parts = [_when(job, zone, briefly), *_bounds(job, zone), *_calendars(job), *_rules(job)]
     said = [each.text for each in parts]
     for index, each in enumerate(parts):
         if each.local:
@@ -56,23 +59,24 @@ def describe(job: Job) -> str:
     return ", ".join(said)
 
 
-def _when(job: Job, zone: tzinfo) -> _Said:
-    found = list(_triggers(job, zone))
+def _when(job: Job, zone: tzinfo, briefly: bool) -> _Said:
+    found = list(_triggers(job, zone, briefly))
     return _Said(_AND.join(each.text for each in found), any(each.local for each in found))
 
 
-def _triggers(job: Job, zone: tzinfo) -> Iterator[_Said]:
+def _triggers(job: Job, zone: tzinfo, briefly: bool) -> Iterator[_Said]:
     anchor = job.starts_at or job.first_past
+    told = None if briefly else anchor
     if job.every is not None:
-        yield _told(of_every(job.every, job.at, job.month_end), job, zone, anchor)
+        yield _told(of_every(job.every, job.at, job.month_end), job, zone, told)
     if job.cron is not None:
         yield _Said(of_cron(job.cron))
     if job.once is not None:
         yield _Said(of_instants(parse_once(job.once, zone), zone))
     if job.rrule is not None:
-        yield _told(of_rrule(job.rrule, zone, anchor), job, zone, anchor)
+        yield _told(of_rrule(job.rrule, zone, anchor), job, zone, told)
     if job.celery is not None:
-        yield _celery(job, zone, anchor)
+        yield _celery(job, zone, anchor, briefly)
     if job.custom is not None:
         yield _Said(f"custom {job.custom}")
     if job.keyword is not None:
@@ -84,12 +88,12 @@ def _told(interval: Interval, job: Job, zone: tzinfo, anchor: datetime | None) -
     return _Said(interval.text + counted, interval.local or bool(counted))
 
 
-def _celery(job: Job, zone: tzinfo, anchor: datetime | None) -> _Said:
+def _celery(job: Job, zone: tzinfo, anchor: datetime | None, briefly: bool) -> _Said:
     trigger = parse_celery(job.celery, zone, anchor or _NO_ANCHOR)
     text = of_celery(str(job.celery), trigger)
     if not isinstance(trigger, Every):
         return _Said(text, local=isinstance(trigger, Cron))
-    counted = _counted(job, zone, anchor and trigger.anchor)
+    counted = "" if briefly else _counted(job, zone, anchor and trigger.anchor)
     return _Said(text + counted, bool(counted))
 
 

@@ -237,7 +237,7 @@ def test_the_command_says_what_became_of_what(tmp_path: Path) -> None:
             reasons = [row["reason"] for row in records.fires("report")]
         again = run_celery(stack, "jobs", "stop", "report", "nobody", "--json")
 
-        words = "report: 1 cancelled before they were sent, 1 taken out of the queue\n"
+        words = "report: 1 cancelled before being sent, 1 taken out of the queue\n"
         assert (told.returncode, told.stdout) == (0, words)
         assert all(reason.endswith(": why not") for reason in reasons)
         assert again.returncode == 4

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from celery.bin.celery import celery
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from celery_jobsched.cli import jobs as group
+from celery_jobsched.cli.columns import room
 from celery_jobsched.fire import new_id
 from celery_jobsched.store.tables import fires
 from tests.persons import Person, runs
@@ -128,3 +130,91 @@ def test_a_shell_completes_commands_and_the_names_of_jobs(
     assert commands == ["history"]
     assert sorted(names) == ["newsletter", "nightly"]
     assert nowhere == []
+
+
+@pytest.mark.parametrize("command", ["", *sorted(group.commands)])
+def test_the_help_tells_each_command_in_a_line_that_is_not_cut(command: str) -> None:
+    shown = CliRunner().invoke(group, [*command.split(), "--help"], terminal_width=80).output
+
+    assert "Example:\n    celery -A proj jobs " in shown
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_a_wide_sign_takes_two_places(small_person: Person) -> None:
+    run = runs(small_person)
+    for name in ("日本語のジョブ", "e\u0301te\u0301", "plain", "長" * 60):
+        run("add", name, "task=proj.note", "cron=0 9 * * *")
+    small_person.beat()
+
+    heading, *lines = run("list", "task:proj.note", COLUMNS="80").stdout.splitlines()
+
+    places = [room(line[: line.index("every day")]) for line in lines]
+    assert places == [heading.index("SCHEDULE")] * 4
+    assert max(map(room, lines)) <= 80
+
+
+def test_a_list_leaves_out_from_when_an_interval_counts(small_person: Person) -> None:
+    run = runs(small_person)
+    run("add", "hourly", *NOTE, "timezone=Europe/Paris")
+    small_person.beat()
+
+    listed, shown = run("list", "name:hourly").stdout, run("show", "hourly").stdout
+    (as_json,) = json.loads(run("list", "name:hourly", "--json").stdout)
+
+    assert re.split(r" {2,}", listed.splitlines()[1])[2] == "every hour"
+    assert "every hour, counted from " in shown
+    assert as_json["words"] in shown
+    assert "brief" not in as_json
+
+
+def test_sentences_are_broken_between_words(small_person: Person) -> None:
+    run = runs(small_person, jobsched_jobs={"ours": {"task": "proj.note", "every": "1 hour"}})
+    long = "the storage is moved, and whoever looks at this should read the mails about it"
+    run("add", "noted", *NOTE, f"description={long}")
+    run("pause", "noted", "--note", long)
+    small_person.records.add("broken", cron="0 25 * * *")
+    small_person.beat()
+
+    told = [
+        run(*words, COLUMNS="80").output
+        for words in (
+            ["list"], ["show", "noted"], ["changes", "noted"], ["check"], ["explain", "noted"],
+            ["add", "x", "task=proj.note", "cron=0 0 31 2 *"], ["diff"], ["status"],
+            ["freeze", "--yes", "--note", long], ["next", "--every", "1 month", "--tz", "US/Samoa"],
+        )
+    ]  # fmt: skip
+
+    words = set(long.split())
+    for text in told:
+        assert max(map(len, text.splitlines())) <= 80
+    assert all(words <= set(text.replace('"', " ").split()) for text in told[:3])
+
+
+def test_a_record_of_several_tells_why_before_how_many(small_person: Person) -> None:
+    fill(small_person)
+    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 3 * HOUR
+    several = sa.update(fires).where(fires.c.state == "skipped")
+    small_person.records.run(several.values(until_at=until, count=4))
+
+    line = runs(small_person)("history", "hourly").stdout.splitlines()[1]
+
+    why = re.split(r" {2,}", line)[-2]
+    assert why == f"overlap = skip: it is full (4 until {until:%a %H:%M} UTC)"
+
+
+@pytest.mark.parametrize("alphabet", ["latin-1", "cp1252"])
+def test_no_sign_is_too_much_for_the_alphabet(small_person: Person, alphabet: str) -> None:
+    small_person.jobs.add("Größe", task="proj.note", every="1 hour", description="日本語")
+    runner = CliRunner(charset=alphabet)
+
+    def run(*words: str) -> Result:
+        return runner.invoke(group, words, obj=SimpleNamespace(app=small_person.app()))
+
+    listed, shown, drawn = run("list"), run("show", "Größe"), run("simulate")
+    as_json = [run("export"), run("show", "Größe", "--jsonl")]
+
+    assert {each.exit_code for each in (listed, shown, drawn)} == {0}
+    assert "Größe" in listed.stdout
+    assert "About   ???" in shown.stdout
+    assert "  #" in drawn.stdout
+    assert [json.loads(each.stdout)["description"] for each in as_json] == ["日本語", "日本語"]
