@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
-from .options import example
+from .options import example, job_names
 from .saying import say, tell, width, wrapped
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _YEARS = range(1900, 2201)
     "next",
     epilog=example('celery -A proj jobs next --cron "30 2 * * *" --tz Europe/Paris -n 3'),
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=job_names)
 @click.option(
     "-n", "--count", type=click.IntRange(1, 10_000),
     help=f"How many fires of each; by default {_COUNT}, with --until {_COUNT_UNTIL}.",

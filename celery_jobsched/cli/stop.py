@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import NO_SUCH_JOB, failing_in_words
-from .options import example
+from .options import example, job_names
 from .saying import tell
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(
     "stop", epilog=example('celery -A proj jobs stop reindex --terminate --note "wrong index"')
 )
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=job_names)
 @click.option("--terminate", is_flag=True, help="Kill what runs, where the pool can (prefork).")
 @click.option("--note", help="Why; it stands on the fires' records.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the ids of the fires.")

@@ -22,6 +22,11 @@ from tests.persons import Person, runs
 
 UTC = timezone.utc
 HOUR = timedelta(hours=1)
+#: The verbs that take names of jobs.
+OF_NAMES = (
+    "show", "next", "history", "explain", "changes", "set", "remove", "pause", "resume", "run",
+    "backfill", "stop",
+)  # fmt: skip
 NOTE = ["task=proj.note", "every=1 hour"]
 
 
@@ -124,11 +129,16 @@ def test_a_shell_completes_commands_and_the_names_of_jobs(
     completion = ShellComplete(celery, {}, "celery", "_CELERY_COMPLETE")
     given = ["-A", "completed", "jobs"]
     commands = [each.value for each in completion.get_completions(given, "hi")]
-    names = [each.value for each in completion.get_completions([*given, "show"], "n")]
+    names = {
+        verb: [each.value for each in completion.get_completions([*given, verb], "n")]
+        for verb in OF_NAMES
+    }
     nowhere = completion.get_completions(["-A", "nowhere", "jobs", "show"], "n")
 
     assert commands == ["history"]
-    assert sorted(names) == ["newsletter", "nightly"]
+    assert {verb: sorted(found) for verb, found in names.items()} == dict.fromkeys(
+        OF_NAMES, ["newsletter", "nightly"]
+    )
     assert nowhere == []
 
 
