@@ -256,3 +256,13 @@ def _said(error: Exception) -> str:
 def to_json(value: Any) -> str:
     """*value* as the table keeps it."""
     return str(json.dumps(value))
+
+
+def plain(value: Any) -> Any:
+    """*value* in what JSON has: a column's instant as its text, one in a list as the table has it.
+
+    What comes of it is read as the same again.
+    """
+    return (
+        value.isoformat() if isinstance(value, datetime) else JSONDecoder().decode(to_json(value))
+    )

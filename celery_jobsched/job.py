@@ -120,6 +120,10 @@ class Job:
             name: value for name in DEFINITION if (value := getattr(self, name)) != _DEFAULTS[name]
         }
 
+    def to_plain(self) -> dict[str, Any]:
+        """The same in what JSON has."""
+        return {name: read.plain(value) for name, value in self.to_dict().items()}
+
     def check(self) -> None:
         """Refuse a job whose fields contradict each other or that would never fire.
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from .clock import to_local, zone
+from .fields import plain
 from .fire import FireState
 from .jumps import abbreviation
 
@@ -218,6 +219,6 @@ def _seconds(span: timedelta | None) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
+    if isinstance(value, (datetime, dict)):
+        return plain(value)
     return value.value if isinstance(value, Enum) else value

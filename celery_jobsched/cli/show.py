@@ -57,7 +57,7 @@ def show_job(
             job = None
         counts, changes = jobs.counts(name, now - _MONTH), jobs.changes(name, 1)
     if as_records:
-        definition = {"definition": _plain(job)} if job else {}
+        definition = {"definition": job.to_plain()} if job else {}
         show_records([view.to_dict() | definition | {"month": counts}], False)
     else:
         state = styled(view.state.value, has_colour(ctx))
@@ -65,13 +65,6 @@ def show_job(
             for line in wrapped(f"{label:<8}{text}".rstrip(), " " * 8):
                 say(line)
     raise click.exceptions.Exit(0 if job else 3)
-
-
-def _plain(job: Job) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in job.to_dict().items()
-    }
 
 
 def _lines(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from ..errors import InvalidJob, JobExistError, JobNotFound
+from ..fields import plain
 from ..filters import Filter
 from ..job import Job
 from ..store import jobs, search
@@ -103,26 +103,17 @@ def became(loaded: Loaded, there: Job | InvalidJob | None, job: Job) -> list[str
     """Where in *loaded* the name of *job* belongs, by what is there of that name."""
     if there is None:
         return loaded.added
-    same = isinstance(there, Job) and _text(there.to_dict()) == _text(job.to_dict())
+    same = isinstance(there, Job) and there.to_plain() == job.to_plain()
     return loaded.unchanged if same else loaded.changed
-
-
-def _text(definition: dict[str, Any]) -> str:
-    """A definition to compare by."""
-    return json.dumps(definition, sort_keys=True, default=_plain)
 
 
 def _line(conn: Connection, job: Job | InvalidJob, description: str | None) -> dict[str, Any]:
     if isinstance(job, InvalidJob):
         row = jobs.definition_of(conn, str(job.job))
         found = {name: value for name, value in row.items() if value is not None}
-        return {"name": job.job, **{name: _plain(value) for name, value in found.items()}}
-    definition = job.to_dict() | ({"description": description} if description else {})
-    return {"name": job.name, **{name: _plain(value) for name, value in definition.items()}}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+        return {"name": job.job, **{name: plain(value) for name, value in found.items()}}
+    told = {"description": description} if description else {}
+    return {"name": job.name, **job.to_plain(), **told}
 
 
 def _definition(number: int, line: str | Mapping[str, Any]) -> dict[str, Any] | None:

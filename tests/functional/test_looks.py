@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from celery_jobsched import InvalidJob, JobExistError, JobNotFound, JobOwned, Jobs
+from celery_jobsched import InvalidJob, JobNotFound, Jobs
 from celery_jobsched.fire import new_id
 from celery_jobsched.store.tables import beats, fires
 from celery_jobsched.views import JobState
@@ -340,54 +340,3 @@ def test_the_load_to_come_is_counted_hour_by_hour(small_person: Person) -> None:
     assert load.busiest == (start, 2, ("hourly", "few"))
     assert load.left_out == ["bad"]
     assert (load.fires, jobs.simulate(start, start + HOUR, "name:hourly").fires) == (9, 1)
-
-
-def test_definitions_go_out_as_lines_and_come_back(person: Person, tmp_path: Any) -> None:
-    jobs = person.jobs
-    jobs.add(
-        "a", task="proj.note", cron="0 9 * * *", args=[1], description="für alle\n2",
-        starts_at="2030-01-01", enabled=False,
-    )  # fmt: skip
-    jobs.add("b", task="proj.other", every="1 hour", labels={"team": "ops"})
-    person.records.add("bad", cron="0 25 * * *")
-
-    lines = [json.dumps(each) for each in jobs.export()]
-    bad = lines.pop()
-    jobs.remove("a")
-    jobs.modify("b", every="2 hours")
-    with pytest.raises(JobExistError, match="'b'"):
-        jobs.load(lines)
-    absent = "a" not in jobs
-    looked = jobs.load(lines, replace=True, dry_run=True)
-    loaded = jobs.load([*lines, ""], replace=True)
-    again = jobs.load(lines)
-
-    assert absent
-    assert json.loads(bad) == {
-        "name": "bad",
-        "task": "proj.note",
-        "cron": "0 25 * * *",
-        "enabled": True,
-    }
-    assert vars(loaded) == vars(looked) == {"added": ["a"], "changed": ["b"], "unchanged": []}
-    assert vars(again) == {"added": [], "changed": [], "unchanged": ["a", "b"]}
-    assert [json.dumps(each) for each in jobs.export("für")] == lines[:1]
-    assert jobs["b"].every == "1 hour"
-
-
-@pytest.mark.parametrize("line", ["{", "[]", '{"task": "x"}', '{"name": "x", "evry": 1}'])
-def test_a_line_that_cannot_be_read_loads_nothing(small_person: Person, line: str) -> None:
-    good = {"name": "good", "task": "proj.note", "every": "1 hour"}
-
-    with pytest.raises(InvalidJob):
-        small_person.jobs.load([good, line])
-
-    assert list(small_person.jobs) == []
-
-
-def test_what_the_configuration_declares_is_not_loaded_over(small_person: Person) -> None:
-    small_person.beat(jobsched_jobs={"a": {"task": "proj.note", "every": "1 hour"}})
-    line = {"name": "a", "task": "proj.note", "every": "2 hours"}
-
-    with pytest.raises(JobOwned):
-        small_person.jobs.load([line], replace=True)
