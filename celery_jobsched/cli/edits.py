@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +22,15 @@ from .options import (
     yes_option,
 )
 from .saying import say, tell
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from ..jobs import Jobs
+
+_several = click.argument(
+    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
+)
 
 
 @click.command(
@@ -84,9 +95,7 @@ def set_fields(
 
 
 @click.command("remove", epilog=example("celery -A proj jobs remove old-import --yes"))
-@click.argument(
-    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
-)
+@_several
 @force_option
 @yes_option
 @author_options
@@ -104,21 +113,15 @@ def remove_jobs(
     """Delete jobs, all of them or none. The records of their fires stay."""
     with failing_in_words():
         jobs = facade(ctx)
-        names = named(jobs, words)
-        confirm(yes, f"remove {_these(names)}")
-        with jobs.runtime.engine.begin() as conn:
-            for name in names:
-                jobs.remove(name, by=by, note=note, force=force, connection=conn)
-    _tell("removed", names)
+        remove = partial(jobs.remove, by=by, note=note, force=force)
+        _tell("removed", _each(jobs, words, "remove", yes, remove, is_final=True))
 
 
 @click.command(
     "pause",
     epilog=example('celery -A proj jobs pause newsletter --note "legal review" --until +3d'),
 )
-@click.argument(
-    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
-)
+@_several
 @click.option("--until", help="When to go on by itself: 2027-01-31 09:00, +2h, +3d.")
 @yes_option
 @author_options
@@ -136,21 +139,18 @@ def pause_jobs(
     """Let jobs fire no more, until they are resumed. Runs by hand go on."""
     with failing_in_words():
         jobs = facade(ctx)
-        names = named(jobs, words)
-        _confirm_several(yes, "pause", names, words)
         now = jobs.runtime.clock.now()
-        with jobs.runtime.engine.begin() as conn:
-            for name in names:
-                zone_name = jobs.view(name, connection=conn).timezone
-                end = moment("--until", until, zone_name, now)
-                jobs.pause(name, note, end, by, connection=conn)
-    _tell("paused", names)
+
+        def pause(name: str, connection: Connection) -> None:
+            zone_name = jobs.view(name, connection=connection).timezone
+            end = moment("--until", until, zone_name, now)
+            jobs.pause(name, note, end, by, connection=connection)
+
+        _tell("paused", _each(jobs, words, "pause", yes, pause))
 
 
 @click.command("resume", epilog=example("celery -A proj jobs resume newsletter"))
-@click.argument(
-    "words", nargs=-1, required=True, metavar="NAME...|FILTER...", shell_complete=job_names
-)
+@_several
 @click.option(
     "--catch-up", is_flag=True,
     help="Let the misfire rule decide about what came due since; else it is left.",
@@ -173,18 +173,29 @@ def resume_jobs(
     """Let paused jobs fire again, from now on."""
     with failing_in_words():
         jobs = facade(ctx)
-        names = named(jobs, words)
-        _confirm_several(yes, "resume", names, words)
-        with jobs.runtime.engine.begin() as conn:
-            for name in names:
-                jobs.resume(name, catch_up, by, note, force=force, connection=conn)
-    _tell("resumed", names)
+        resume = partial(jobs.resume, catch_up=catch_up, by=by, note=note, force=force)
+        _tell("resumed", _each(jobs, words, "resume", yes, resume))
 
 
-def _confirm_several(yes: bool, verb: str, names: list[str], words: tuple[str, ...]) -> None:
-    """Ask where more is meant than was named."""
-    if len(names) > 1 and set(names) != set(words):
+def _each(
+    jobs: Jobs,
+    words: tuple[str, ...],
+    verb: str,
+    yes: bool,
+    edit: Callable[..., object],
+    is_final: bool = False,
+) -> list[str]:
+    """Edit the jobs that are meant, all of them or none; their names.
+
+    Asks before what is final, and where more is meant than was named.
+    """
+    names = named(jobs, words)
+    if is_final or (len(names) > 1 and set(names) != set(words)):
         confirm(yes, f"{verb} {_these(names)}")
+    with jobs.runtime.engine.begin() as conn:
+        for name in names:
+            edit(name, connection=conn)
+    return names
 
 
 def _these(names: list[str]) -> str:

@@ -12,12 +12,12 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ..jumps import offset_text
+from ..views import parts
 
 if TYPE_CHECKING:
     from ..preview import Occurrence
 
 _INDENT = "    "
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _MANY_DAYS = timedelta(days=10)
 _NO_NAME = "+-"
 
@@ -57,18 +57,8 @@ def from_now(at: datetime, now: datetime) -> str:
         text = f"{away.days} days"
     else:
         seconds = int(away.total_seconds())
-        text = " ".join(_parts(seconds)[:2]) or "0s"
+        text = " ".join(parts(seconds)[:2]) or "0s"
     return f"in {text}" if at >= now else f"{text} ago"
-
-
-def _parts(seconds: int) -> list[str]:
-    """As in 2d, 7h, 0m, 5s, from the first that is not zero."""
-    found: list[str] = []
-    for unit, length in _UNITS:
-        number, seconds = divmod(seconds, length)
-        if number or found:
-            found.append(f"{number}{unit}")
-    return found
 
 
 def _form(found: Sequence[Occurrence]) -> str:

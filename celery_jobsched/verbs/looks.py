@@ -84,9 +84,7 @@ class Looks(Bound):
             JobNotFound: there is no job of that name.
         """
         with self._reading(connection) as conn:
-            row, _ = search.row_of(conn, name)
-            if row is None:
-                raise JobNotFound(f"no job {name!r}")
+            row, _ = _row_of(conn, name)
             return self._views(conn, [row])[0]
 
     def history(
@@ -124,9 +122,7 @@ class Looks(Bound):
             JobNotFound: there is no job of that name.
         """
         with self._reading(connection) as conn:
-            row, _ = search.row_of(conn, name)
-            if row is None:
-                raise JobNotFound(f"no job {name!r}")
+            row, _ = _row_of(conn, name)
             return changes.of_job(conn, row["id"], limit)
 
     def counts(self, name: str, since: datetime) -> dict[str, int]:
@@ -136,9 +132,7 @@ class Looks(Bound):
             JobNotFound: there is no job of that name.
         """
         with self._reading() as conn:
-            row, _ = search.row_of(conn, name)
-            if row is None:
-                raise JobNotFound(f"no job {name!r}")
+            row, _ = _row_of(conn, name)
             return history.counts(conn, row["id"], since)
 
     def explain(
@@ -158,9 +152,7 @@ class Looks(Bound):
             InvalidJob: *at* is neither an instant nor a fire of the job.
         """
         with self._reading(connection) as conn:
-            row, now = search.row_of(conn, name)
-            if row is None:
-                raise JobNotFound(f"no job {name!r}")
+            row, now = _row_of(conn, name)
             facts = self._facts(conn, row, now)
             asked = self._asked(conn, facts, at)
             facts = with_fire(facts, *asked)
@@ -262,6 +254,13 @@ class Looks(Bound):
             locks.close()
         known = history.by_ids(conn, [each.fire for each in held])
         return [Holding(each.fire, each.until, known.get(each.fire)) for each in held]
+
+
+def _row_of(conn: Connection, name: str) -> tuple[RowMapping, datetime]:
+    row, now = search.row_of(conn, name)
+    if row is None:
+        raise JobNotFound(f"no job {name!r}")
+    return row, now
 
 
 def wanted_of(

@@ -130,15 +130,13 @@ def test_a_shell_completes_commands_and_the_names_of_jobs(
     given = ["-A", "completed", "jobs"]
     commands = [each.value for each in completion.get_completions(given, "hi")]
     names = {
-        verb: [each.value for each in completion.get_completions([*given, verb], "n")]
+        verb: sorted(each.value for each in completion.get_completions([*given, verb], "n"))
         for verb in OF_NAMES
     }
     nowhere = completion.get_completions(["-A", "nowhere", "jobs", "show"], "n")
 
     assert commands == ["history"]
-    assert {verb: sorted(found) for verb, found in names.items()} == dict.fromkeys(
-        OF_NAMES, ["newsletter", "nightly"]
-    )
+    assert names == {verb: ["newsletter", "nightly"] for verb in OF_NAMES}
     assert nowhere == []
 
 
