@@ -1,160 +1,25 @@
-"""A beat looks after what it sent, on a clock that the test sets; workers are played by hand.
+"""A beat looks after what it sent: by what its locks know of it.
 
-What a worker does to the locks is done here in its place; for real ones see
-``test_watch_processes``.
+For real workers see ``test_watch_processes``; for results, and workers without the plugin,
+``test_watch_results``.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from celery import Celery
 
 from celery_jobsched.fire import FireState
-from celery_jobsched.limits import Limit, Rights
-from celery_jobsched.locks import Answer, Copy, Hold, Locks, Report, Step
+from celery_jobsched.locks import Answer, Hold, Report, Step
 from celery_jobsched.store import tables
-from celery_jobsched.testing import Beat, Clock
-from celery_jobsched.ticket import Ticket
-from tests.records import Records
-from tests.services import DATABASES, fresh_database
-
-START = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
-SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
-LEASE = 30 * SECOND
-SLOT = Limit("job it", 1)
-RIGHTS = Rights((SLOT,), LEASE)
-PLUGIN = "celery_jobsched.worker"
-
-
-@dataclass
-class Scene:
-    """A beat with its clock, and the tables and locks that it goes by."""
-
-    beat: Beat
-    records: Records
-    locks: Locks
-    last: Any = None
-
-    @property
-    def clock(self) -> Clock:
-        return self.beat.clock
-
-    @property
-    def row(self) -> Any:
-        """The one fire."""
-        (row,) = self.rows
-        return row
-
-    @property
-    def rows(self) -> list[Any]:
-        """All fires, but what :meth:`was_heard` tells of."""
-        return [row for row in self.records.fires() if row["id"] != "told"]
-
-    @property
-    def holders(self) -> list[str]:
-        return [holder.fire for holder in self.locks.holders([SLOT.key])[SLOT.key]]
-
-    def send(self, limited: bool = False) -> str:
-        """Send one fire of a job, which may run once at a time if it is *limited*; its id."""
-        most = 1 if limited else None
-        created_at = START - HOUR
-        self.records.add("it", once=START.isoformat(), created_at=created_at, max_concurrency=most)
-        self.beat.settle()
-        fire = str(self.row["id"])
-        assert self.holders == ([fire] if limited else [])
-        return fire
-
-    def was_heard(self) -> None:
-        """A worker told of an earlier fire of the job, which is over."""
-        (job_id,) = {row["job_id"] for row in self.records.fires()}
-        told = {"state": "succeeded", "worker": "w1", "origin": "manual"}
-        what = {"id": "told", "key": "told", "job_id": job_id, "job_name": "it", "fire_at": START}
-        self.records.run(sa.insert(tables.fires).values(**what, **told))
-
-    def copy(self, rights: Rights = RIGHTS, **more: Any) -> Copy:
-        """The copy of the fire that was published last, as a worker has it."""
-        header = self._last_header()
-        ticket = Ticket.from_header(header)
-        known = {
-            "token": header["token"],
-            "number": header["n"],
-            "retries": 0,
-            "made_at": ticket.made_at,
-            "published_at": ticket.published_at,
-            "worker": "w1",
-            **more,
-        }
-        return Copy(self.row["id"], rights.limits, rights.lease, **known)
-
-    def _last_header(self) -> Any:
-        """What the last message says; those that came before are gone."""
-        app = self.beat.scheduler.app
-        with app.connection_for_read() as connection:
-            queue = connection.SimpleQueue(app.conf.task_default_queue)
-            for _ in range(queue.qsize()):
-                message = queue.get(block=False)
-                message.ack()
-                self.last = message.headers["jobsched"]
-            queue.close()
-        return self.last
-
-    def run(self, copy: Copy) -> None:
-        """Begin with it, and say so."""
-        assert self.locks.admit(copy) in {Answer.FIRST, Answer.REPLACES}
-        self.locks.accept([Step(copy, self.said(copy, FireState.STARTED))])
-
-    def said(self, copy: Copy, state: FireState) -> Report:
-        return Report(copy.fire, state, self.clock.now(), self.clock.now(), copy.token, worker="w1")
-
-    def pass_by(self, seconds: float) -> None:
-        self.beat.run(seconds=seconds)
-
-
-@pytest.fixture
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    """On SQLite unless the test is run on all three; results as the test says."""
-    database, conf = getattr(request, "param", ("sqlite", {}))
-    with fresh_database(database, tmp_path) as url, Records(url) as records:
-        settings = {
-            "broker_url": "memory://",
-            "jobsched_database_url": url,
-            "jobsched_lock_backend": "database",
-            "task_default_queue": tmp_path.name,
-            **{name: str(value).format(tmp_path) for name, value in conf.items()},
-        }
-        app = Celery("proj", set_as_current=False, config_source=settings)
-        clock = Clock(START)
-        clock.lead(records.engine)
-        with Beat(app, clock) as beat:
-            beat.settle()
-            yield Scene(beat, records, beat.scheduler.runtime.locks(records.meta()["installation"]))
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers have the plugin, as this application has."""
-    monkeypatch.setitem(sys.modules, PLUGIN, sys)
-
-
-@pytest.fixture
-def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, PLUGIN, raising=False)
-
+from tests.scenes import LEASE, SECOND, SLOT, START, Scene
+from tests.services import DATABASES
 
 on_each_database = pytest.mark.parametrize(
     "scene", [(each, {}) for each in DATABASES], ids=DATABASES, indirect=True
-)
-with_results = pytest.mark.parametrize(
-    "scene", [("sqlite", {"result_backend": "file://{}"})], ids=["results"], indirect=True
 )
 
 
@@ -408,111 +273,6 @@ def test_an_end_whose_report_was_lost_is_not_waited_for_for_ever(scene: Scene) -
     assert scene.row["error"] == "it ended, and the report that says how was lost"
 
 
-@with_results
-@pytest.mark.usefixtures("heard")
-def test_the_result_backend_is_asked_before_a_fire_is_lost_or_sent_again(scene: Scene) -> None:
-    fire = scene.send(limited=True)
-    scene.run(scene.copy())
-    keep_result(scene, fire, 7, "SUCCESS")
-
-    scene.pass_by(40)
-
-    assert (scene.row["state"], scene.row["result"]) == ("succeeded", "7")
-    assert scene.holders == []
-
-
-@pytest.mark.usefixtures("unheard")
-def test_without_the_plugin_a_slot_lasts_one_lease_and_the_end_stays_unknown(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    fire = scene.send(limited=True)
-
-    with caplog.at_level(logging.WARNING):
-        scene.pass_by(29)
-        assert scene.holders == [fire]
-        scene.pass_by(40)
-
-    assert scene.holders == []
-    row = scene.row
-    assert (row["state"], row["publishes"], row["check_at"]) == ("sent", 1, None)
-    told = [record.message for record in caplog.records if "no worker says" in record.message]
-    assert len(told) == 1
-    assert 'imports = ["celery_jobsched.worker"]' in told[0]
-
-
-@pytest.mark.parametrize(
-    "scene",
-    [("sqlite", {"result_backend": "redis://127.0.0.1:1/0"})],
-    ids=["results away"],
-    indirect=True,
-)
-@pytest.mark.usefixtures("heard")
-def test_a_result_backend_that_is_away_is_waited_for_but_not_for_ever(scene: Scene) -> None:
-    fire = scene.send(limited=True)
-
-    scene.pass_by(100)
-    assert (scene.row["publishes"], scene.holders) == (1, [fire])
-    scene.pass_by(30)
-
-    assert (scene.row["publishes"], scene.holders) == (2, [fire])
-
-
-@with_results
-@pytest.mark.usefixtures("unheard")
-@pytest.mark.parametrize(
-    ("state", "value", "expected"),
-    [
-        ("SUCCESS", "done", ("succeeded", "'done'", None)),
-        ("FAILURE", KeyError("stock"), ("failed", None, "KeyError: 'stock'")),
-    ],
-)
-def test_without_the_plugin_the_result_backend_says_how_it_ends(
-    scene: Scene, state: str, value: Any, expected: tuple[Any, ...]
-) -> None:
-    fire = scene.send(limited=True)
-    scene.pass_by(100)
-    assert scene.holders == [fire]
-
-    keep_result(scene, fire, value, state)
-    scene.pass_by(6)
-
-    row = scene.row
-    assert (row["state"], row["result"], row["error"]) == expected
-    assert (scene.holders, row["publishes"], row["check_at"]) == ([], 1, None)
-
-
-@with_results
-@pytest.mark.usefixtures("unheard")
-def test_without_the_plugin_a_day_is_long_enough_to_wait_for_a_result(scene: Scene) -> None:
-    scene.send()
-    scene.pass_by(10)
-    scene.records.run(sa.update(tables.fires).values(sent_at=START - 24 * HOUR))
-
-    scene.pass_by(60)
-
-    assert (scene.row["state"], scene.row["check_at"]) == ("sent", None)
-
-
-@pytest.mark.parametrize("scene", [("sqlite", {"task_always_eager": "yes"})], indirect=True)
-@pytest.mark.usefixtures("heard")
-def test_what_ran_as_it_was_sent_is_not_sent_again(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    runs: list[str] = []
-
-    @scene.beat.scheduler.app.task(name="proj.note", shared=False)  # type: ignore[untyped-decorator]
-    def note() -> None:
-        runs.append("ran")
-
-    scene.send()
-
-    with caplog.at_level(logging.WARNING):
-        scene.pass_by(200)
-
-    assert (runs, scene.row["state"], scene.row["check_at"]) == (["ran"], "sent", None)
-    assert not [record for record in caplog.records if "no worker says" in record.message]
-
-
 @pytest.mark.usefixtures("unheard")
 def test_one_report_shows_that_workers_have_the_plugin(scene: Scene) -> None:
     scene.send()
@@ -538,10 +298,6 @@ def lose_memory(scene: Scene) -> None:
     for table in (tables.slots, tables.slot_keys, tables.admissions, tables.reports):
         scene.records.run(sa.delete(table))
     scene.records.run(sa.delete(tables.meta).where(tables.meta.c.key.like("locks.%")))
-
-
-def keep_result(scene: Scene, fire: str, value: Any, state: str) -> None:
-    scene.beat.scheduler.app.backend.store_result(fire, value, state)
 
 
 def statements(scene: Scene, work: Callable[[], object]) -> list[str]:
