@@ -9,36 +9,37 @@ from __future__ import annotations
 import logging
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
-from celery.beat import Scheduler as CeleryScheduler
-
 from .asking import asking_of
+from .broker import OnBroker
 from .claiming import Claiming, tell
 from .decisions import Decisions
-from .declare import check_calendars, declared_jobs, with_decorated
+from .declare import declared_in
 from .differing import Differences, differences
 from .dispatch import Batch, Dispatcher
 from .ending import end_runs
-from .errors import InvalidJob
+from .events import of_database as speaking_of
 from .fire import Fire
 from .interrupts import uninterrupted
 from .limits import Rights
 from .overdue import Overdue
-from .publish import Publisher, begin_transactions, bounded_connection, noted, urgency_of
-from .rate import Rate
+from .publish import Publisher, noted, urgency_of
 from .reports import Reports
 from .runtime import Runtime
 from .setbacks import Setbacks
-from .settings import unknown_options
+from .settings import warn_of_unknown
+from .several import Several
 from .shadow import Shadow
+from .siblings import Siblings
 from .slots import Slots
 from .store import fires, planning, schema
 from .store.deliveries import Delivery
-from .store.pages import Claimant, Poll
+from .store.pages import Cause, Claimant, Poll
 from .store.skips import Run
 from .tenure import Tenure
 from .ticket import Ticket
@@ -51,23 +52,38 @@ _EDITED_AT_ONCE = 1000
 _REFUSED_PAUSE_S = 2.0
 
 
-class Scheduler(CeleryScheduler):
-    """Fires the jobs of a database, once each, beside any number of others like it."""
+class Scheduler(OnBroker):
+    """Fires the jobs of a database, once each, beside any number of others like it.
+
+    Of several databases it serves the one of alias *database*; without an alias all of them, by a
+    scheduler for each: see ``several``. *siblings*: what those share.
+    """
 
     #: Shown by the banner; ``jobsched_poll_interval`` decides.
     max_interval: Any = 0.2
     data: dict[str, Any]
-    Producer: Any
 
-    def __init__(self, app: Any, **kwargs: Any) -> None:
-        self.runtime = Runtime(app)
+    def __init__(
+        self,
+        app: Any,
+        *,
+        database: str | None = None,
+        siblings: Siblings | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.runtime = Runtime(app, database=database)
+        settings = self.runtime.settings
+        #: The alias of its database; None where there is but one, and where it serves them all.
+        self.database = database and self.runtime.database
         self.id = str(uuid.uuid4())
+        self._siblings = siblings or Siblings(settings.max_rate)
+        self._several: Several | None = None
         self._turn = 0
         self._setbacks = Setbacks(self.runtime.close)
         #: Where the past of the edits ends that are being planned.
         self._edits_since: datetime | None = None
         super().__init__(app, **kwargs)
-        self.max_interval = self.runtime.settings.poll_interval
+        self.max_interval = settings.poll_interval
 
     def setup_schedule(self) -> None:
         """Read and check all that the configuration declares; the tables come with the ticks.
@@ -76,37 +92,33 @@ class Scheduler(CeleryScheduler):
             InvalidJob: a declared job cannot be read.
             InvalidSetting: an option cannot be used.
         """
-        settings, zone_name = self.runtime.settings, self.runtime.zone_name
-        for key, near in unknown_options(self.app.conf).items():
-            logger.warning("unknown option %s%s", key, f"; did you mean {near}?" if near else "")
+        runtime, settings, clock = self.runtime, self.runtime.settings, self.runtime.clock
+        if self.database is None:
+            warn_of_unknown(self.app.conf)
+            if aliases := runtime.databases:
+                self._several = Several(self.app, aliases, self._for, settings.socket_timeout)
+                return
         self.install_default_entries(self.data)
-        entries = {**self.data, **self.app.conf.beat_schedule}
-        try:
-            check_calendars(settings.calendars)
-            definitions = with_decorated(self.app, settings.jobs)
-            declared = declared_jobs(definitions, entries, zone_name, settings.calendars)
-        except InvalidJob as error:
-            logger.critical("%s", error, extra={"action": "declare", "job": error.job})
-            raise
-        self._upkeep = Upkeep(self.runtime, self.id, declared)
-        self._decisions = Decisions(settings.decision_log, self.id, self.runtime.clock.now)
+        declared = declared_in(runtime, {**self.data, **self.app.conf.beat_schedule})
+        self._upkeep = Upkeep(runtime, self.id, declared, self._siblings)
+        self._decisions = Decisions(settings.decision_log, self.id, clock.now, self.database)
         self._overdue = Overdue(self._upkeep.say_alive)
         weakref.finalize(self, self._overdue.end)
-        self._reports = Reports(self.runtime)
-        self._watch = Watch(self.runtime, lambda: self._upkeep.locks)
-        self._claimant = Claimant(self.id, zone_name, settings.catchup_limit)
+        self._reports = Reports(runtime)
+        self._watch = Watch(runtime, lambda: self._upkeep.locks)
+        self._claimant = Claimant(self.id, runtime.zone_name, settings.catchup_limit)
         asking, urgency = asking_of(settings), partial(urgency_of, self.app)
-        self._claiming = Claiming(self.runtime, self._claimant, asking, urgency)
-        self._shadow = Shadow(self.runtime, self._claimant, asking)
+        self._claiming = Claiming(runtime, self._claimant, asking, urgency)
+        self._shadow = Shadow(runtime, self._claimant, asking)
         publisher = Publisher(
             self.app,
             settings,
             self.apply_entry,
             self.apply_async,
             self._ticket_for,
-            self.runtime.clock.monotonic,
+            clock.monotonic,
         )
-        self._slots = Slots(self.runtime, lambda: self._upkeep.locks, publisher.wants)
+        self._slots = Slots(runtime, lambda: self._upkeep.locks, publisher.wants)
         self._dispatcher = Dispatcher(
             publisher,
             settings.claim_limit,
@@ -114,11 +126,20 @@ class Scheduler(CeleryScheduler):
             self._drop_connection,
             self._slots,
             self._end_runs,
-            zone_name,
+            runtime.zone_name,
             self._upkeep.lags,
-            Rate(settings.max_rate),
+            self._siblings.rate,
             self._claimant.tenure,
         )
+
+    def _for(self, alias: str) -> Scheduler:
+        """The scheduler of one of several databases."""
+        return type(self)(self.app, database=alias, siblings=self._siblings, Producer=self.Producer)
+
+    @property
+    def schedulers(self) -> Mapping[Any, Any]:
+        """The scheduler of each database by its alias; where there is but one, this."""
+        return {None: self} if self._several is None else self._several.schedulers
 
     def difference(self, is_applied: bool = False) -> Differences:
         """What this beat's start would change in the table, and with *is_applied* changes now.
@@ -136,23 +157,27 @@ class Scheduler(CeleryScheduler):
     @property
     def info(self) -> str:
         """The lines of the banner: where jobs and locks are, without passwords."""
-        urls = self.runtime.urls
-        return f"    . jobs -> {urls['database']}\n    . locks -> {urls['locks']}"
+        return "\n".join(f"    . {what} -> {where}" for what, where in self.runtime.places)
 
     @property
     def refusals(self) -> dict[str, int]:
         """How often this beat left a due job to others, by the kind of reason."""
-        return {cause.value: count for cause, count in self._claiming.refusals.items()}
+        counts = (each._claiming.refusals for each in self.schedulers.values())
+        return {cause.value: count for cause, count in sum(counts, Counter[Cause]()).items()}
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what there is to do; the seconds until the next look, 0 when there is more."""
-        try:
-            with self._overdue.watched(), uninterrupted():
-                pause = self._tick()
-        except Exception as error:  # noqa: BLE001 - what leaves tick ends the beat
-            return self._setbacks.pause_after(error)
-        self._setbacks.over()
-        return pause
+        if self._several is not None:
+            self._several.watch()
+            return float(self.max_interval)
+        with speaking_of(self.database):
+            try:
+                with self._overdue.watched(), uninterrupted():
+                    pause = self._tick()
+            except Exception as error:  # noqa: BLE001 - what leaves tick ends the beat
+                return self._setbacks.pause_after(error)
+            self._setbacks.over()
+            return pause
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kw: Any) -> Any:
         """As Celery's own, leaving on a fire's entry what its publish raised."""
@@ -164,6 +189,9 @@ class Scheduler(CeleryScheduler):
 
     def close(self) -> None:
         """Give back what was opened; may be called twice."""
+        if self._several is not None:
+            self._several.close()
+            return
         try:
             self._overdue.end()
             self._decisions.end()
@@ -175,8 +203,8 @@ class Scheduler(CeleryScheduler):
         self._disconnect(lambda connection: connection.release())
 
     def _ticket_for(self, fire: Fire, rights: Rights) -> Ticket:
-        place = self.runtime.urls["locks"]
-        return Ticket.of(fire, rights, self._upkeep.installation, place, self.runtime.clock.now())
+        place, now = self.runtime.urls["locks"], self.runtime.clock.now()
+        return Ticket.of(fire, rights, self._upkeep.installation, place, now, self.database)
 
     def _tick(self) -> float:
         self._decisions.begin()
@@ -270,30 +298,3 @@ class Scheduler(CeleryScheduler):
             self._shadow.go_back(planned.left_from)
         tell(planned)
         return planned.rows > 0
-
-    @cached_property
-    def connection(self) -> Any:
-        """The broker, each wait for which ends after the socket timeout."""
-        return bounded_connection(self.app, self.runtime.settings.socket_timeout)
-
-    @cached_property
-    def producer(self) -> Any:
-        """One producer on one connection, grouping where the broker can."""
-        timeout = self.runtime.settings.socket_timeout
-        self.connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
-        producer = self.Producer(self.connection, auto_declare=False)
-        begin_transactions(producer, self.runtime.settings)
-        return producer
-
-    def _drop_connection(self) -> None:
-        """Let go of a connection that went bad, without a word to the broker."""
-        self._disconnect(lambda connection: connection.collect(socket_timeout=0.1))
-
-    def _disconnect(self, end: Callable[[Any], None]) -> None:
-        self.__dict__.pop("producer", None)
-        connection = self.__dict__.pop("connection", None)
-        if connection is not None:
-            try:
-                end(connection)
-            except Exception as error:  # noqa: BLE001 - whatever its state, it is let go
-                logger.debug("could not close the broker's connection: %s", error)

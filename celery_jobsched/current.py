@@ -19,7 +19,8 @@ class CurrentFire:
 
     ``local`` is the job's own local time (naive) that the fire stands for: 02:30 even in the night
     that has none. ``previous_fire_at`` is the instant before this one by the job's schedule, None
-    where there is none. ``attempt`` counts from 1; a retry of Celery's is another.
+    where there is none. ``attempt`` counts from 1; a retry of Celery's is another. ``database`` is
+    the alias of the job's database, None where the beat has but one.
     """
 
     id: str
@@ -29,6 +30,7 @@ class CurrentFire:
     previous_fire_at: datetime | None
     origin: str
     attempt: int
+    database: str | None = None
 
 
 def current_fire() -> CurrentFire | None:
@@ -54,4 +56,5 @@ def _read(header: Any, request: Any) -> CurrentFire:
         previous_fire_at=datetime.fromisoformat(previous) if previous else None,
         origin=header["origin"],
         attempt=request.retries + 1,
+        database=header.get("database"),
     )

@@ -30,11 +30,18 @@ _LEFT_OUT = {"result"}
 class Decisions:
     """Writes what *beat* decides to *place*: a path, or ``-``; None: nowhere.
 
-    A file that is moved away is made anew. It begins with the first tick.
+    A file that is moved away is made anew. It begins with the first tick. *database*: whose
+    decisions they are, where one process serves several.
     """
 
-    def __init__(self, place: str | None, beat: str, now: Callable[[], datetime]) -> None:
-        self._place, self._beat, self._now = place, beat, now
+    def __init__(
+        self,
+        place: str | None,
+        beat: str,
+        now: Callable[[], datetime],
+        database: str | None = None,
+    ) -> None:
+        self._place, self._beat, self._now, self._database = place, beat, now, database
         self._handler: logging.Handler | None = None
 
     def begin(self) -> None:
@@ -66,7 +73,7 @@ class Decisions:
         return f"{__name__} {self._beat}"
 
     def _note(self, signal: Any, sender: Any = None, **told: Any) -> None:
-        if self._handler is None:
+        if self._handler is None or events.database.get() != self._database:
             return
         word = signal.name.partition("_")[2]
         line = {"at": self._now(), "beat": self._beat, "decision": word}

@@ -7,7 +7,7 @@ it was read: one bad definition stops the beat before anything fires.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from .definition import calendar_names
 from .errors import InvalidJob, InvalidSetting, shown
 from .job import Job
+from .runtime import Runtime
 from .store import calendars, changes, declared, jobs, meta
 from .triggers.calendar import check_named
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: How many jobs a sync names in the log.
 _TOLD = 20
+#: Beside a declared job's columns: the alias of the database that it is for.
+_DATABASE = "database"
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Declaration:
     fields: Mapping[str, Any]
 
 
-#: What façades declare by decorators, by the application that they are bound to.
-_DECORATED: WeakKeyDictionary[Any, list[list[Declaration]]] = WeakKeyDictionary()
+#: What façades declare by decorators, by the application that they are bound to; and of which
+#: database they are.
+_DECORATED: WeakKeyDictionary[Any, list[tuple[str | None, list[Declaration]]]]
+_DECORATED = WeakKeyDictionary()
 
 
-def gather(app: Any, declarations: list[Declaration]) -> None:
+def gather(app: Any, declarations: list[Declaration], database: str | None = None) -> None:
     """Let what is in *declarations*, now or later, be declared for *app*."""
-    _DECORATED.setdefault(app, []).append(declarations)
+    _DECORATED.setdefault(app, []).append((database, declarations))
 
 
 def with_decorated(
@@ -54,12 +59,60 @@ def with_decorated(
         InvalidJob: a name is declared twice.
     """
     found = dict(definitions)
-    for each in (each for part in _DECORATED.get(app, []) for each in part):
-        name = each.name or str(each.task.name)
-        if name in found:
-            raise InvalidJob("name", name, "one declaration, not two (name= tells two apart)", name)
-        found[name] = {"task": each.task.name, **each.fields}
+    for database, part in _DECORATED.get(app, []):
+        beside = {} if database is None else {_DATABASE: database}
+        for each in part:
+            name = each.name or str(each.task.name)
+            if name in found:
+                once = "one declaration, not two (name= tells two apart)"
+                raise InvalidJob("name", name, once, name)
+            found[name] = {"task": each.task.name, **beside, **each.fields}
     return found
+
+
+def of_database(
+    definitions: Mapping[str, Mapping[str, Any]], database: str | None, aliases: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Those that belong to *database*: which one they name, or the first of *aliases*.
+
+    Raises:
+        InvalidJob: one names a database that is none of *aliases*.
+    """
+    found = {}
+    for name, given in definitions.items():
+        wanted = given.get(_DATABASE) if isinstance(given, Mapping) else None
+        if wanted is None:
+            wanted = aliases[0] if aliases else None
+        elif wanted not in aliases:
+            there = ", ".join(aliases) or "there are none, it is a single URL"
+            raise InvalidJob(
+                _DATABASE, wanted, f"an alias of jobsched_database_url ({there})", name
+            )
+        if wanted == database:
+            found[name] = given
+            if isinstance(given, Mapping):
+                found[name] = {key: each for key, each in given.items() if key != _DATABASE}
+    return found
+
+
+def declared_in(runtime: Runtime, entries: Mapping[str, Any]) -> list[Job]:
+    """All that the configuration declares for a database; *entries*, Celery's, are the first one's.
+
+    Raises:
+        InvalidJob: a declared job cannot be read; that is logged, too.
+        InvalidSetting: a calendar cannot be read.
+    """
+    settings, aliases = runtime.settings, runtime.databases
+    is_first = not aliases or runtime.database == aliases[0]
+    try:
+        check_calendars(settings.calendars)
+        definitions = with_decorated(runtime.app, settings.jobs)
+        mine = of_database(definitions, runtime.database, aliases)
+        celerys = entries if is_first else {}
+        return declared_jobs(mine, celerys, runtime.zone_name, settings.calendars)
+    except InvalidJob as error:
+        logger.critical("%s", error, extra={"action": "declare", "job": error.job})
+        raise
 
 
 def check_calendars(definitions: Mapping[str, Any]) -> None:

@@ -124,10 +124,10 @@ class Dispatcher:
     def deliver(self, engine: Engine, batch: Batch) -> bool:
         """Publish a batch and mark what became of it; whether the broker took it."""
         began = self.publisher.monotonic()
-        room = self.rate.room(began)
+        room = self.rate.take(began, len(batch.deliveries))
         granted, outcome = self._publish(batch, batch.deliveries[:room])
         self._learn(outcome, self.publisher.monotonic() - began)
-        self.rate.spend(len(outcome.sent) + len(outcome.unknown))
+        self.rate.spend(len(outcome.sent) + len(outcome.unknown) - room)
         outcome.left += [each.fire.id for each in batch.deliveries[room:]]
         self._note_lags(outcome, batch)
         self._unmarked = (outcome, granted, batch)

@@ -1,14 +1,43 @@
 """Signals of the scheduler's own, sent in the process where something happened.
 
 Those of a fire come with ``job`` (its name), ``fire_id`` and ``fire_at``, and with what is named
-here. A receiver that raises is logged and harms nobody: Celery's signals see to that.
+here. Where a beat serves several databases, all come with ``database``, its alias, as well. A
+receiver that raises is logged and harms nobody: Celery's signals see to that.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from celery.utils.dispatch import Signal
 
+#: The alias of the database that is being served; None where there is but one.
+database: ContextVar[str | None] = ContextVar("jobsched_database", default=None)
+
+
+@contextmanager
+def of_database(alias: str | None) -> Iterator[None]:
+    """Let what is told within be told of that database."""
+    token = database.set(alias)
+    try:
+        yield
+    finally:
+        database.reset(token)
+
+
+class _Told(Signal):
+    """A signal that says of which database it is, where there are several."""
+
+    def send(self, sender: Any, **named: Any) -> Any:
+        alias = database.get()
+        return super().send(sender, **(named if alias is None else {**named, "database": alias}))
+
 
 def _of_fire(name: str, *more: str) -> Signal:
-    return Signal(name=name, providing_args=["job", "fire_id", "fire_at", "origin", *more])
+    return _Told(name=name, providing_args=["job", "fire_id", "fire_at", "origin", *more])
 
 
 #: A beat claimed an instant that a job's schedule owes, and is about to deliver it.
@@ -53,17 +82,17 @@ fire_lost = _of_fire("fire_lost", "error")
 fire_overrun = _of_fire("fire_overrun", "usual")
 
 #: Instants went by unfired. Arguments: ``job``, ``fire_at``, ``until_at``, ``count`` (or None).
-fire_missed = Signal(name="fire_missed", providing_args=["job", "fire_at", "until_at", "count"])
+fire_missed = _Told(name="fire_missed", providing_args=["job", "fire_at", "until_at", "count"])
 
 #: A shadow tells what it would fire. Arguments: ``job``, ``fire_at``, ``origin``.
-job_would_fire = Signal(name="job_would_fire", providing_args=["job", "fire_at", "origin"])
+job_would_fire = _Told(name="job_would_fire", providing_args=["job", "fire_at", "origin"])
 
 #: A job was paused by its failures. Arguments: ``job``, ``note``.
-job_paused = Signal(name="job_paused", providing_args=["job", "note"])
+job_paused = _Told(name="job_paused", providing_args=["job", "note"])
 
 #: This beat leaves a due job to others, and will ask again after a while. Arguments: ``job``,
 #: ``reason``, ``cause`` (lacking, filtered, raised, wrong answer, no answer).
-job_refused = Signal(name="job_refused", providing_args=["job", "reason", "cause"])
+job_refused = _Told(name="job_refused", providing_args=["job", "reason", "cause"])
 
 #: A job's row cannot be read. Arguments: ``job``, ``error``.
-job_error = Signal(name="job_error", providing_args=["job", "error"])
+job_error = _Told(name="job_error", providing_args=["job", "error"])

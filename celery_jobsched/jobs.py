@@ -24,7 +24,10 @@ _SOURCE = "api"
 
 
 class Jobs(Imports, Runs, Stops, Freezes, Drains, Looks, Checks, Standing, Declares):
-    """The jobs of a Celery application: ``Jobs(app)``, or ``Jobs()`` and ``init_app`` later."""
+    """The jobs of a Celery application: ``Jobs(app)``, or ``Jobs()`` and ``init_app`` later.
+
+    Where there are several databases it is about the one that ``database=`` names, or the first.
+    """
 
     def prepare(self) -> None:
         """Make or migrate the tables, as a beat does when it starts."""

@@ -14,6 +14,8 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,8 @@ class Overdue:
     def watched(self) -> Iterator[None]:
         """Around a tick; the first one starts the thread."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="jobsched-overdue", daemon=True)
+            run = partial(copy_context().run, self._run)
+            self._thread = threading.Thread(target=run, name="jobsched-overdue", daemon=True)
             self._thread.start()
         self._tick += 1
         self._ticking = threading.get_ident()

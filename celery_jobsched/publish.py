@@ -6,9 +6,10 @@ Celery's own. What was decided about a fire is written down elsewhere: see ``dis
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -32,6 +33,28 @@ _MOST_DECLARED = 10_000
 
 class BrokerTrouble(JobschedError):
     """The broker did not take a batch; what became of it is unknown."""
+
+
+class _JoinsDenied:
+    """As ``denied_join_result``, whose switch all threads share: the last of them sets it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._switch = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._switch.enter_context(denied_join_result())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._switch.close()
+
+
+_JOINS_DENIED = _JoinsDenied()
 
 
 @dataclass
@@ -82,7 +105,7 @@ class Publisher:
         wanted = [each for each in deliveries if self._is_wanted(each, outcome)]
         published: list[str] = []
         try:
-            with denied_join_result(), _batch(producer):
+            with _JOINS_DENIED, _batch(producer):
                 for each in wanted:
                     if self.monotonic() > until:
                         outcome.left.append(each.fire.id)

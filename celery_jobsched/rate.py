@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import RLock
 from typing import TypeVar
 
 from .job import Job
@@ -22,15 +23,27 @@ _A_HAIR = 1e-6
 class Rate:
     """A bucket of rights to publish: so many flow in each second, and that many fit in.
 
-    Without a number there is no limit.
+    Without a number there is no limit. Several threads may take of them at a time.
     """
 
     per_second: float | None = None
     _rights: float = 0.0
     _at: float | None = None
+    _lock: RLock = field(default_factory=RLock, repr=False)
+
+    def take(self, moment: float, count: int) -> int:
+        """Take rights to publish *count* at *moment*, or as many as there are; how many."""
+        with self._lock:
+            taken = min(count, self.room(moment))
+            self.spend(taken)
+        return taken
 
     def room(self, moment: float) -> int:
         """How many may be published at *moment*."""
+        with self._lock:
+            return self._room(moment)
+
+    def _room(self, moment: float) -> int:
         if self.per_second is None:
             return sys.maxsize
         most = max(self.per_second, 1.0)
@@ -41,9 +54,10 @@ class Rate:
         return max(0, int(self._rights + _A_HAIR))
 
     def spend(self, count: int) -> None:
-        """Note that so many were published."""
+        """Note that so many were published; fewer than none: that so many of them were not."""
         if self.per_second is not None:
-            self._rights -= count
+            with self._lock:
+                self._rights -= count
 
 
 @dataclass(frozen=True)

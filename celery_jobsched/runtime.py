@@ -18,7 +18,8 @@ from .errors import InvalidJob, InvalidSetting
 from .locks import Locks, Terms
 from .locks.open import open_locks, place_of
 from .settings import Settings
-from .store.engine import READ, backend_of, make_engine, safe_url
+from .store import databases
+from .store.engine import READ, make_engine, safe_url
 
 
 def now() -> datetime:
@@ -48,12 +49,15 @@ class Runtime:
     """What an application's beat, command line and façade share. Opens nothing before its use.
 
     *patience*: the seconds that this process waits for the database, if that is less than what
-    ``jobsched_socket_timeout`` says.
+    ``jobsched_socket_timeout`` says. *database*: the alias of one of several; by default the first.
     """
 
-    def __init__(self, app: Any, patience: float = math.inf) -> None:
+    def __init__(
+        self, app: Any, patience: float = math.inf, *, database: str | None = None
+    ) -> None:
         self.app = app
         self._patience = patience
+        self._alias = database
         #: By the id of the process that made them.
         self._engines: dict[int, Engine] = {}
 
@@ -65,8 +69,35 @@ class Runtime:
             InvalidSetting: names the option.
         """
         settings = Settings.from_conf(self.app.conf)
-        backend_of(settings.database_url)
+        databases.check(settings.database_url)
         return settings
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The aliases of all databases, in their order; none where there is but a URL."""
+        return databases.aliases_of(self.settings.database_url)
+
+    @property
+    def database(self) -> str | None:
+        """The alias of this one; None where there is but a URL.
+
+        Raises:
+            InvalidSetting: there is none of that alias.
+        """
+        return databases.named(self.settings.database_url, self._alias)
+
+    def of(self, database: str) -> Runtime:
+        """The same application's, for another one of its databases."""
+        return Runtime(self.app, self._patience, database=database)
+
+    @property
+    def database_url(self) -> str:
+        """Where this database is.
+
+        Raises:
+            InvalidSetting: there is none of that alias.
+        """
+        return databases.url_of(self.settings.database_url, self._alias)
 
     @property
     def clock(self) -> Clock:
@@ -97,7 +128,7 @@ class Runtime:
             for other in set(self._engines) - {pid}:
                 self._engines.pop(other).dispose(close=False)
             timeout = min(self.settings.socket_timeout, self._patience)
-            engine = make_engine(self.settings.database_url, timeout)
+            engine = make_engine(self.database_url, timeout)
             self.clock.lead(engine)
             # Of two threads that come at once the first one's is kept; nothing is open yet.
             found = self._engines.setdefault(pid, engine)
@@ -113,9 +144,15 @@ class Runtime:
     def urls(self) -> dict[str, str]:
         """Database and lock backend as a person may see them."""
         return {
-            "database": safe_url(self.settings.database_url),
+            "database": safe_url(self.database_url),
             "locks": place_of(self.settings.lock_backend, self.app.conf),
         }
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """What is where, as a person may see it: each database, and the locks."""
+        found = [(alias, self.of(alias).urls["database"]) for alias in self.databases]
+        return [*(found or [("jobs", self.urls["database"])]), ("locks", self.urls["locks"])]
 
     def locks(self, installation: str) -> Locks:
         """What beats and workers of the *installation* share, as this application reaches it."""

@@ -7,12 +7,15 @@ Reads the Celery configuration and checks it; opens nothing. The table in
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .errors import InvalidSetting, shown
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "jobsched_"
 
@@ -27,10 +30,10 @@ def _option(default: Any, unit: str, meaning: str, is_secret: bool = False) -> A
 class Settings:
     """The options, each read from ``jobsched_<name>`` of the Celery configuration."""
 
-    database_url: str = _option(
+    database_url: str | Mapping[str, str] = _option(
         "sqlite:///celery-jobsched.db",
-        "SQLAlchemy URL",
-        "The database that holds jobs and fires.",
+        "SQLAlchemy URL, or alias -> URL",
+        "The database that holds jobs and fires; or several, each under an alias.",
         is_secret=True,
     )
     lock_backend: str | None = _option(
@@ -120,7 +123,8 @@ class Settings:
     max_rate: float | None = _option(
         None,
         "fires a second",
-        "How many fires one beat publishes at most; what is more stays due. None set: no limit.",
+        "How many fires one beat publishes at most, of all its databases together; what is more "
+        "stays due. None set: no limit.",
     )
     catchup_limit: int = _option(
         100, "fires", "How many missed instants `misfire = all` makes up for at most."
@@ -182,6 +186,12 @@ def unknown_options(conf: Mapping[str, Any]) -> dict[str, str | None]:
     return unknown
 
 
+def warn_of_unknown(conf: Mapping[str, Any]) -> None:
+    """Say in the log what :func:`unknown_options` finds."""
+    for key, near in unknown_options(conf).items():
+        logger.warning("unknown option %s%s", key, f"; did you mean {near}?" if near else "")
+
+
 def options_table() -> str:
     """The options as a Markdown table: the one that the documentation shows."""
     lines = ["| option | default | unit | meaning |", "|---|---|---|---|"]
@@ -197,6 +207,8 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+#: It goes with each message whose locks are in its database.
+_LONGEST_ALIAS = 64
 _FLAGS = {"auto_migrate", "known_tasks_only", "confirm_publish", "shadow"}
 _WHOLE = {"claim_limit", "catchup_limit", "max_waiting", "history_count"}
 _SECONDS = {
@@ -216,8 +228,8 @@ def _check(name: str, value: Any) -> None:
         _refuse(name, value, "a whole number of at least 1")
     if name in _SECONDS and not (_is_number(value) and value > 0):
         _refuse(name, value, "a number of seconds above 0")
-    if name == "database_url" and not (isinstance(value, str) and value):
-        _refuse(name, "…" if value else value, "a URL")
+    if name == "database_url":
+        _check_databases(name, value)
     if name == "lock_backend" and not (value is None or (isinstance(value, str) and value)):
         _refuse(name, "…" if value else value, "database or a URL of Redis")
     if name == "environment" and not (value is None or _is_text(value)):
@@ -240,6 +252,21 @@ def _check(name: str, value: Any) -> None:
         value is None or (isinstance(value, tuple) and all(isinstance(x, str) for x in value))
     ):
         _refuse(name, value, "a list of task name patterns")
+
+
+def _check_databases(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        if not _is_text(value):
+            _refuse(name, "…" if value else value, "a URL, or a mapping of aliases to URLs")
+        return
+    if not value:
+        _refuse(name, dict(value), "a URL, or a mapping of at least one alias to a URL")
+    for alias, url in value.items():
+        if not (isinstance(alias, str) and alias.isidentifier() and len(alias) <= _LONGEST_ALIAS):
+            seen = "…" if ":" in str(alias) else alias
+            _refuse(name, seen, f"aliases of up to {_LONGEST_ALIAS} letters, digits and _")
+        if not _is_text(url):
+            _refuse(f"{name}[{alias!r}]", "…" if url else url, "a URL")
 
 
 def _check_limits(name: str, value: Any) -> None:

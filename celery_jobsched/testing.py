@@ -71,12 +71,18 @@ class Fire(NamedTuple):
 
 
 class Beat:
-    """A beat of *app* that ticks by hand, on *clock*: else the application's, or a new one."""
+    """A beat of *app* that ticks by hand, on *clock*: else the application's, or a new one.
 
-    def __init__(self, app: Any, clock: Clock | None = None) -> None:
+    Of several databases it serves all, one after another, or the one of alias *database*.
+    """
+
+    def __init__(
+        self, app: Any, clock: Clock | None = None, *, database: str | None = None
+    ) -> None:
         self.clock: Clock = clock or getattr(app, "jobsched_clock", None) or Clock()
         self.clock.rule(app)
-        self.scheduler = Scheduler(app)
+        self.scheduler = Scheduler(app, database=database)
+        self._schedulers: list[Scheduler] = [*self.scheduler.schedulers.values()]
 
     def __enter__(self) -> Beat:
         return self
@@ -86,7 +92,7 @@ class Beat:
 
     def tick(self) -> float:
         """Do what there is to do, as a beat does each time; the seconds it would sleep then."""
-        return self.scheduler.tick()
+        return min([scheduler.tick() for scheduler in self._schedulers])
 
     def settle(self) -> None:
         """Tick until there is nothing left to do at this instant."""
@@ -108,19 +114,25 @@ class Beat:
             self.settle()
 
     def fires(self, job: str | None = None) -> list[Fire]:
-        """The records of *job*, or of all jobs, the oldest first."""
+        """The records of *job*, or of all jobs, the oldest first; of one database after another."""
         query = sa.select(
             fires.c.id, fires.c.job_name, fires.c.fire_at, fires.c.state, fires.c.reason
         ).order_by(fires.c.fire_at, fires.c.id)
         if job is not None:
             query = query.where(fires.c.job_name == job)
-        with self.scheduler.runtime.reading() as conn:
-            return [Fire(*row) for row in conn.execute(query)]
+        found: list[Fire] = []
+        for scheduler in self._schedulers:
+            with scheduler.runtime.reading() as conn:
+                found += [Fire(*row) for row in conn.execute(query)]
+        return found
 
     def close(self) -> None:
         """Give back what was opened; may be called twice."""
         self.scheduler.close()
 
     def _ahead(self) -> Sequence[datetime]:
-        with self.scheduler.runtime.reading() as conn:
-            return pages.poll(conn).ahead
+        found: list[datetime] = []
+        for scheduler in self._schedulers:
+            with scheduler.runtime.reading() as conn:
+                found += pages.poll(conn).ahead
+        return found

@@ -29,16 +29,28 @@ class Ticket:
     #: Since when there can have been messages of the fire.
     made_at: datetime
     published_at: datetime
+    #: The alias of the fire's database, where the beats have several.
+    database: str | None = None
 
     @classmethod
-    def of(cls, fire: Fire, rights: Rights, installation: str, place: str, now: datetime) -> Ticket:
+    def of(
+        cls,
+        fire: Fire,
+        rights: Rights,
+        installation: str,
+        place: str,
+        now: datetime,
+        database: str | None = None,
+    ) -> Ticket:
         """The ticket of a message of *fire* that is published *now*."""
         first = fire.copies_since or _made_at(fire)
-        return cls(installation, place, rights.limits, rights.lease, first, now)
+        return cls(installation, place, rights.limits, rights.lease, first, now, database)
 
     def to_header(self) -> dict[str, Any]:
         """The entries of the header that are the ticket."""
+        beside = {} if self.database is None else {"database": self.database}
         return {
+            **beside,
             "installation": self.installation,
             "locks": self.place,
             "limits": [list(limit) for limit in self.limits],
@@ -61,6 +73,7 @@ class Ticket:
             lease=_lease(header["lease"]),
             made_at=_instant(header["made_at"]),
             published_at=_instant(header["published_at"]),
+            database=_text(header["database"]) if "database" in header else None,
         )
 
 

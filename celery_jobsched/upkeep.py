@@ -20,6 +20,7 @@ from .lags import Lags
 from .locks import Locks
 from .pruning import Pruning
 from .runtime import Runtime
+from .siblings import Siblings
 from .status import BeatState
 from .store import calendars, meta, pages, replan, schema, watching
 from .store.pages import Poll
@@ -38,6 +39,7 @@ class Upkeep:
     runtime: Runtime
     beat: str
     declared: list[Job]
+    siblings: Siblings
     #: What beats and workers share; opened with the tables.
     locks: Locks = field(init=False)
     #: How late what this beat sends is.
@@ -76,6 +78,7 @@ class Upkeep:
         with engine.begin() as conn:
             meta.check_environment(conn, settings.environment)
             self.installation = meta.remember(conn, "installation", self.beat)
+            self.siblings.own(self.installation, self.runtime.database)
             now = self._declare(conn)
             self.replan_after = replan.needed(conn, self.runtime.zone_name)
         self._open_locks()

@@ -18,7 +18,7 @@ from .imports import import_jobs
 from .lines import export_jobs, load_jobs
 from .listing import list_jobs
 from .next import next_fires
-from .options import example
+from .options import example, take_database
 from .past import changes_of_job, explain_fire, history_of_job
 from .runs import backfill_job, fire_keyword, run_job
 from .show import show_job
@@ -48,3 +48,4 @@ for _command in (
     simulate_load, database,
 ):  # fmt: skip
     jobs.add_command(_command)
+take_database(jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ import click
 from .failures import ANSWER_IS_NO, failing_in_words
 from .options import (
     confirm,
+    databases,
     example,
     facade,
     json_options,
     moment,
+    of_database,
     one_form,
     show_records,
     yes_option,
@@ -80,12 +82,13 @@ def diff_jobs(ctx: click.Context, /, as_json: bool, as_jsonl: bool, **options: A
     """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
-        found = _beat_of(ctx).difference()
+        found = {alias: beat.difference() for alias, beat in _beats_of(ctx).items()}
     if as_records:
-        show_records(found.to_records(), as_json)
+        show_records((record for each in found.items() for record in _records(*each)), as_json)
     else:
         _show(found)
-    raise click.exceptions.Exit(ANSWER_IS_NO if found.is_any else 0)
+    is_any = any(each.is_any for each in found.values())
+    raise click.exceptions.Exit(ANSWER_IS_NO if is_any else 0)
 
 
 @click.command("sync", epilog=example("celery -A proj jobs sync --yes"))
@@ -98,12 +101,13 @@ def sync_jobs(ctx: click.Context, /, dry_run: bool, yes: bool, **options: Any) -
     That is to bring the declared jobs into the table.
     """
     with failing_in_words():
-        beat = _beat_of(ctx)
-        found = beat.difference()
-        if not dry_run and found.is_any:
-            confirm(yes, f"add {len(found.added)}, change {len(found.changed)} and disable "
-                    f"{len(found.gone)} jobs")  # fmt: skip
-            found = beat.difference(is_applied=True)
+        beats = _beats_of(ctx)
+        found = {alias: beat.difference() for alias, beat in beats.items()}
+        if not dry_run and any(each.is_any for each in found.values()):
+            kinds = ("added", "changed", "gone")
+            counts = [sum(len(getattr(each, kind)) for each in found.values()) for kind in kinds]
+            confirm(yes, "add {}, change {} and disable {} jobs".format(*counts))
+            found = {alias: beat.difference(is_applied=True) for alias, beat in beats.items()}
     _show(found)
 
 
@@ -167,17 +171,24 @@ def simulate_load(
         tell(f"not counted, or not to the end: {', '.join(load.left_out)}", err=True)
 
 
-def _beat_of(ctx: click.Context) -> Scheduler:
-    """A beat of the application, which does not tick."""
+def _beats_of(ctx: click.Context) -> dict[str | None, Scheduler]:
+    """A beat of the application for each database, none of which ticks."""
     from ..beat import Scheduler
 
-    ctx.obj.app.loader.import_default_modules()
-    return Scheduler(ctx.obj.app)
+    app = ctx.obj.app
+    app.loader.import_default_modules()
+    return {alias: Scheduler(app, database=alias) for alias in databases(ctx)}
 
 
-def _show(found: Differences) -> None:
-    for line in found.lines():
-        tell(line)
+def _show(found: Mapping[str | None, Differences]) -> None:
+    for alias, each in found.items():
+        for line in each.lines():
+            tell(of_database(alias, line))
+
+
+def _records(alias: str | None, found: Differences) -> Iterator[dict[str, Any]]:
+    beside = {} if alias is None else {"database": alias}
+    return ({**beside, **record} for record in found.to_records())
 
 
 def _chart(load: Simulation, zone_name: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .failures import ANSWER_IS_NO, failing_in_words
-from .options import example, facade
+from .options import example, facades, of_database
 from .saying import say
 
 
@@ -26,8 +26,9 @@ def upgrade(ctx: click.Context, /, **options: Any) -> None:
     from ..store import schema
 
     with failing_in_words():
-        schema.prepare(facade(ctx).runtime.engine, may_change=True)
-    say(f"the tables are of version {schema.HEAD}")
+        for alias, jobs in facades(ctx).items():
+            schema.prepare(jobs.runtime.engine, may_change=True)
+            say(of_database(alias, f"the tables are of version {schema.HEAD}"))
 
 
 @database.command("current", epilog=example("celery -A proj jobs db current"))
@@ -36,12 +37,16 @@ def current(ctx: click.Context, /, **options: Any) -> None:
     """Tell of which version the tables are. Exit code 3: not of this release's."""
     from ..store import schema
 
-    with failing_in_words(), facade(ctx).runtime.reading() as conn:
-        found = schema.version_of(conn)
-    there = "there are no tables" if found is None else f"the tables are of version {found}"
-    known = "" if found == schema.HEAD else f", this release needs {schema.HEAD}"
-    say(there + known)
-    raise click.exceptions.Exit(0 if found == schema.HEAD else ANSWER_IS_NO)
+    versions = set()
+    with failing_in_words():
+        for alias, jobs in facades(ctx).items():
+            with jobs.runtime.reading() as conn:
+                found = schema.version_of(conn)
+            there = "there are no tables" if found is None else f"the tables are of version {found}"
+            known = "" if found == schema.HEAD else f", this release needs {schema.HEAD}"
+            say(of_database(alias, there + known))
+            versions.add(found)
+    raise click.exceptions.Exit(0 if versions == {schema.HEAD} else ANSWER_IS_NO)
 
 
 @database.command("sql", epilog=example("celery -A proj jobs db sql > upgrade.sql"))
@@ -51,5 +56,8 @@ def sql(ctx: click.Context, /, **options: Any) -> None:
     from ..store import schema
 
     with failing_in_words():
-        said = schema.statements(facade(ctx).runtime.engine)
+        jobs, *others = facades(ctx).values()
+        if others:
+            raise click.UsageError("expected --database, as there are several.")
+        said = schema.statements(jobs.runtime.engine)
     click.echo(said, nl=False)

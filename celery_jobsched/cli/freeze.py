@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from .failures import ANSWER_IS_NO, failing_in_words
-from .options import author_options, confirm, example, facade, moment, yes_option
+from .options import (
+    author_options,
+    confirm,
+    example,
+    facades,
+    moment,
+    of_database,
+    yes_option,
+)
 from .saying import say, tell
 
 
@@ -33,11 +41,12 @@ def freeze_all(
     For some jobs alone there is `pause`, which takes a filter.
     """
     with failing_in_words():
-        jobs = facade(ctx)
-        now, zone_name = jobs.runtime.clock.now(), jobs.runtime.zone_name
-        end = moment("--until", until, zone_name, now)
+        found = facades(ctx)
+        runtime = next(iter(found.values())).runtime
+        end = moment("--until", until, runtime.zone_name, runtime.clock.now())
         confirm(yes, "freeze all schedules")
-        tell(str(jobs.freeze(note, end, by)))
+        for alias, jobs in found.items():
+            tell(of_database(alias, str(jobs.freeze(note, end, by))))
 
 
 @click.command("thaw", epilog=example("celery -A proj jobs thaw"))
@@ -48,6 +57,7 @@ def thaw_all(ctx: click.Context, /, **options: Any) -> None:
     What came due meanwhile is for the misfire rules. Exit code 3: nothing was frozen.
     """
     with failing_in_words():
-        found = facade(ctx).thaw()
-    say("nothing was frozen" if found is None else "schedules fire again")
-    raise click.exceptions.Exit(ANSWER_IS_NO if found is None else 0)
+        found = {alias: jobs.thaw() for alias, jobs in facades(ctx).items()}
+    for alias, was in found.items():
+        say(of_database(alias, "nothing was frozen" if was is None else "schedules fire again"))
+    raise click.exceptions.Exit(0 if any(found.values()) else ANSWER_IS_NO)

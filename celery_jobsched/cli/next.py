@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
-from .options import example, job_names
+from .options import example, facade, job_names
 from .saying import say, tell, width, wrapped
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def next_fires(
     span = _Span(now(), since, until, count or (_COUNT_UNTIL if until else _COUNT))
     with failing_in_words():
         app = ctx.obj.app
-        asked = _of_table(app, names) if names else {None: _of_options(app, schedule)}
+        asked = _of_table(ctx, names) if names else {None: _of_options(app, schedule)}
         answers = [_answer(name, job, span) for name, job in asked.items()]
     for line in _records(answers, as_json) if as_json or as_jsonl else _tables(answers, span.now):
         say(line)
@@ -141,14 +141,13 @@ class _Answer:
     found: Sequence[Occurrence] = ()
 
 
-def _of_table(app: Any, names: Sequence[str]) -> dict[str | None, Job | Exception]:
+def _of_table(ctx: click.Context, names: Sequence[str]) -> dict[str | None, Job | Exception]:
     """The jobs of these names; for one that cannot be read, why."""
     from ..errors import InvalidJob, JobNotFound
-    from ..jobs import Jobs
     from ..store import jobs, schema
 
     found: dict[str | None, Job | Exception] = {}
-    runtime = Jobs(app).runtime
+    runtime = facade(ctx).runtime
     with runtime.reading() as conn:
         schema.require_tables(conn)
         for name in names:

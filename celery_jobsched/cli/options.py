@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .saying import has_all_signs
+from .saying import has_all_signs, tell
 
 if TYPE_CHECKING:
     from ..jobs import Jobs
@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 #: How many names a shell gets at once, and how long it waits for the database, in seconds.
 _COMPLETED, _PATIENCE_S = 50, 1.0
 _AHEAD = re.compile(r"([+-])([0-9]{1,4})([smhdw])")
+_DATABASE, _TOLD = f"{__name__}.database", f"{__name__}.told"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -64,11 +65,70 @@ def limit_option(default: int, what: str) -> Callable[[_F], _F]:
     )
 
 
-def facade(ctx: click.Context) -> Jobs:
-    """The façade of the application that the command was called for."""
+def take_database(command: click.Command) -> click.Command:
+    """Let *command*, and each below it, take ``--database``."""
+    text = "The alias of one of several databases; see jobsched_database_url."
+    option = click.Option(
+        ["--database"], metavar="ALIAS", help=text, expose_value=False, callback=_note_database
+    )
+    command.params.append(option)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        take_database(each)
+    return command
+
+
+def _note_database(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[_DATABASE] = value
+
+
+def database_of(ctx: click.Context) -> str | None:
+    """The alias that ``--database`` names; None where it names none."""
+    alias: str | None = ctx.meta.get(_DATABASE)
+    return alias
+
+
+def databases(ctx: click.Context) -> Sequence[str | None]:
+    """The aliases of all databases that the command is about: the one that is named, else each.
+
+    Where there is but a URL that is None alone.
+
+    Raises:
+        click.UsageError: there is no database of that alias.
+    """
+    from ..runtime import Runtime
+
+    there, alias = Runtime(ctx.obj.app).databases, database_of(ctx)
+    if alias is not None and alias not in there:
+        known = f"one of {', '.join(there)}" if there else "none: there is a single URL"
+        raise click.UsageError(f"--database: expected {known}, got: {alias}")
+    return (alias,) if alias is not None else there or (None,)
+
+
+def facades(ctx: click.Context) -> dict[str | None, Jobs]:
+    """The façades of :func:`databases`."""
     from ..jobs import Jobs
 
-    return Jobs(ctx.obj.app, door="cli")
+    app = ctx.obj.app
+    return {alias: Jobs(app, door="cli", database=alias) for alias in databases(ctx)}
+
+
+def facade(ctx: click.Context) -> Jobs:
+    """The façade of the application that the command was called for; of its first database.
+
+    Where there are several and none is named, it says which one that is.
+    """
+    alias, *others = found = facades(ctx)
+    if others and _TOLD not in ctx.meta:
+        ctx.meta[_TOLD] = True
+        others_too = ", ".join(str(each) for each in others)
+        tell(f"database {alias}; --database names another: {others_too}", err=True)
+    return found[alias]
+
+
+def of_database(alias: str | None, text: str) -> str:
+    """*text* as it is told of that database, where there are several."""
+    return text if alias is None else f"{alias}: {text}"
 
 
 def job_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -81,7 +141,7 @@ def job_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
     try:
         app = find_app(str(ctx.find_root().params["app"]))
-        with Runtime(app, _PATIENCE_S).reading() as conn:
+        with Runtime(app, _PATIENCE_S, database=database_of(ctx)).reading() as conn:
             wanted = Filter(names=(f"{incomplete}*",))
             return [row["name"] for row in search.find(conn, wanted, _COMPLETED).rows]
     except Exception:  # noqa: BLE001 - a shell that completes has nobody to tell

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, failing_in_words
-from .options import example
+from .options import example, facades
 from .saying import tell
 
 if TYPE_CHECKING:
@@ -37,21 +37,34 @@ def status(
 ) -> None:
     """Show how beats, database, locks, broker and workers stand.
 
-    Exit codes: 0 all is well, 3 it is not, 69 the database cannot be reached.
+    Where there are several databases it is told of each, and the exit code is the worst of all.
+    Exit codes: 0 all is well, 3 it is not, 69 a database cannot be reached.
     """
-    from ..jobs import Jobs
-
-    with failing_in_words():
-        found = Jobs(ctx.obj.app).status(counts=not quiet)
     allowed = None if max_lag is None else timedelta(seconds=max_lag)
-    problems = found.problems(beat, allowed)
-    if as_json and not quiet:
-        click.echo(json.dumps(found.to_dict() | {"problems": problems}, indent=1))
-    elif not quiet:
-        for line in (*_lines(found), *(problems or ["ok"])):
-            tell(line, indent=" " * _TITLE)
-    if problems:
-        raise click.exceptions.Exit(ANSWER_IS_NO)
+    records: dict[str | None, Any] = {}
+    codes: list[int] = []
+    with failing_in_words():
+        there = facades(ctx)
+    for alias, jobs in there.items():
+        if alias is not None and not (quiet or as_json):
+            tell(f"database {alias}")
+        try:
+            with failing_in_words():
+                found = jobs.status(counts=not quiet)
+        except click.exceptions.Exit as ending:
+            codes.append(ending.exit_code)
+            if alias is not None:
+                records[alias] = {"problems": ["the database cannot be reached"]}
+            continue
+        problems = found.problems(beat, allowed)
+        codes.append(ANSWER_IS_NO if problems else 0)
+        records[alias] = found.to_dict() | {"problems": problems}
+        if not (quiet or as_json):
+            for line in (*_lines(found), *(problems or ["ok"])):
+                tell(line, indent=" " * _TITLE)
+    if as_json and not quiet and records:
+        click.echo(json.dumps(records.get(None, records), indent=1))
+    raise click.exceptions.Exit(max(codes))
 
 
 def _lines(found: Status) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import NO_SUCH_JOB, failing_in_words
-from .options import example, job_names
+from .options import example, facade, job_names
 from .saying import tell
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ def stop_jobs(
     Exit codes: 4 there is no such job, 69 database, locks or broker cannot be reached.
     """
     from ..errors import JobNotFound
-    from ..jobs import Jobs
 
     found: dict[str, Stopped] = {}
     missing: list[str] = []
     with failing_in_words():
-        jobs = Jobs(ctx.obj.app, door="cli")
+        jobs = facade(ctx)
         for name in names:
             try:
                 found[name] = jobs.stop(name, terminate, note=note)

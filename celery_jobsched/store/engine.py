@@ -40,26 +40,27 @@ def make_engine(url: str, timeout: float) -> Engine:
     return _BACKENDS[backend_of(url)](url, timeout)
 
 
-def backend_of(url: str) -> str:
-    """The kind of database that *url* leads to.
+def backend_of(url: str, option: str = "jobsched_database_url") -> str:
+    """The kind of database that *url* leads to; *option* holds it.
 
     Raises:
         InvalidSetting: it is no URL, of a kind that is not known, or its driver is not installed.
     """
+    wanted = f"{option}: expected a URL of {', '.join(_BACKENDS)}"
     try:
         parts = make_url(url)
     except (ArgumentError, ValueError):  # what it says may be a part of the password
-        raise InvalidSetting(f"{_WANTED}, got: no URL") from None
+        raise InvalidSetting(f"{wanted}, got: no URL") from None
     if "@" in (parts.host or ""):
         # The end of the password would be taken for the host's name, and shown.
-        raise InvalidSetting(f"{_WANTED} with %40 for each @ of the password, got: another @")
+        raise InvalidSetting(f"{wanted} with %40 for each @ of the password, got: another @")
     name = parts.get_backend_name()
     if name not in _BACKENDS:
-        raise InvalidSetting(f"{_WANTED}, got: {name}")
+        raise InvalidSetting(f"{wanted}, got: {name}")
     try:
         parts.get_dialect().import_dbapi()
     except (ArgumentError, ImportError) as error:
-        raise InvalidSetting(f"{_WANTED} with its driver installed, got: {error}") from None
+        raise InvalidSetting(f"{wanted} with its driver installed, got: {error}") from None
     return name
 
 
@@ -287,4 +288,3 @@ def _watched(gen: Generator[Any, Any, Any], timeout: float) -> Generator[Any, An
 
 
 _BACKENDS = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "mariadb": _mysql}
-_WANTED = f"jobsched_database_url: expected a URL of {', '.join(_BACKENDS)}"

@@ -7,6 +7,7 @@ imported for that alone. A newer one is left alone: this release does not know i
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -23,6 +24,8 @@ HEAD = REVISIONS[-1]
 VERSION_TABLE = "jobsched_version"
 
 _LOCK = 0x6A6F6273  # "jobs"
+#: Alembic knows one migration at a time in a process; a beat of several databases may begin two.
+_alembics = threading.Lock()
 #: How long to wait for another beat: less than the usual socket timeout.
 _PATIENCE_S = 4
 _version = sa.Table(
@@ -131,7 +134,8 @@ def _alembic(to: str, said: TextIO | None = None, **given: Any) -> None:
     config = Config(output_buffer=said)
     config.set_main_option("script_location", "celery_jobsched.store:migrations")
     config.attributes.update(given)
-    command.upgrade(config, to, sql=said is not None)
+    with _alembics:
+        command.upgrade(config, to, sql=said is not None)
 
 
 def _create(conn: Connection) -> None:

@@ -23,10 +23,14 @@ from ..store.engine import begin_writing
 
 
 class Bound:
-    """A façade that is bound to an application, now or later; opens nothing before its use."""
+    """A façade that is bound to an application, now or later; opens nothing before its use.
 
-    def __init__(self, app: Any = None, door: str = "api") -> None:
+    *database*: the alias of one of several; by default the first.
+    """
+
+    def __init__(self, app: Any = None, door: str = "api", *, database: str | None = None) -> None:
         self._runtime: Runtime | None = None
+        self._alias = database
         #: By which door changes come, as their record says it.
         self._door = door
         self._declared: list[Declaration] = []
@@ -35,8 +39,8 @@ class Bound:
 
     def init_app(self, app: Any) -> None:
         """Bind to *app*, and prepare its workers; opens nothing."""
-        self._runtime = Runtime(app)
-        gather(app, self._declared)
+        self._runtime = Runtime(app, database=self._alias)
+        gather(app, self._declared, self._alias)
         import_module("..worker", __package__)
 
     @property

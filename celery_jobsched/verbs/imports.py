@@ -80,7 +80,7 @@ class Imports(Transfer):
         return Here(
             runtime.app.conf,
             runtime.zone_name,
-            settings.database_url,
+            self.runtime.database_url,
             runtime.clock.now(),
             settings.socket_timeout,
         )

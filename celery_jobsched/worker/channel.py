@@ -20,6 +20,7 @@ import time
 from atexit import register
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import InvalidSetting, LocksAway
@@ -55,6 +56,36 @@ class Word(NamedTuple):
 Said: TypeAlias = Word | threading.Event | None
 
 
+class Channels:
+    """A channel to each locks: where one of them is away, the others are asked as ever.
+
+    ``renew(locks, probe)`` renews the leases that are held there.
+    """
+
+    def __init__(self, renew: Callable[[Locks, bool], None]) -> None:
+        self._renew = renew
+        self._channels: dict[int, Channel] = {}
+
+    def to(self, locks: Locks) -> Channel:
+        """The channel to *locks*, of which there is one for good."""
+        found = self._channels.get(id(locks))
+        if found is None:
+            made = Channel(partial(self._renew, locks))
+            found = self._channels.setdefault(id(locks), made)
+        return found
+
+    def say(self, word: Word) -> None:
+        """Have *word* said, soon; see :meth:`Channel.say`."""
+        self.to(word.locks).say(word)
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all that was said before has been passed on, or at least tried."""
+        until = time.monotonic() + seconds
+        for tried in [each.hurry() for each in list(self._channels.values())]:
+            if tried is not None:
+                tried.wait(max(until - time.monotonic(), 0))
+
+
 class Channel:
     """One worker's way to the locks. ``renew(probe)`` renews leases; *probe*: at least ask."""
 
@@ -88,12 +119,17 @@ class Channel:
 
     def flush(self, seconds: float) -> bool:
         """Wait until what was said before has been passed on, or at least tried."""
+        tried = self.hurry()
+        return tried is None or tried.wait(seconds)
+
+    def hurry(self) -> threading.Event | None:
+        """Have what was said before passed on now; what tells that it was, or at least tried."""
         if self._thread is None or self._thread.ident == threading.get_ident():
-            return True
+            return None
         tried = threading.Event()
         self._queue.put(tried)
         self._urgent.set()
-        return tried.wait(seconds)
+        return tried
 
     def renew_every(self, seconds: float) -> None:
         """Renew at least so often from now on."""

@@ -19,7 +19,7 @@ from ..fire import FireState
 from ..limits import renewal_of
 from ..locks import Answer, Copy, Locks, Report, Step, Terms, Verdict
 from ..runtime import now
-from .channel import Channel, Word
+from .channel import Channels, Word
 from .copies import Asked
 from .places import Places
 
@@ -66,7 +66,7 @@ class Runs:
     def __init__(self, places: Places, worker: str) -> None:
         self.worker = worker
         self._places = places
-        self._channel = Channel(self._renew)
+        self._channels = Channels(self._renew)
         #: By the name that asked for admission.
         self._held: dict[str, Run] = {}
         #: By fire: those whose next attempt is waited for.
@@ -85,7 +85,8 @@ class Runs:
     def admit(self, request: Any, asked: Asked) -> Run | None:
         """Reserve the copy that *request* is of; None where it must not run."""
         locks = self._places.locks_of(asked.ticket)
-        answer = self._channel.ask(locks, asked.copy)
+        channel = self._channels.to(locks)
+        answer = channel.ask(locks, asked.copy)
         verdict = self._unasked(asked) if answer is None else answer.verdict
         if verdict is not Verdict.RUN:
             self._refuse(asked, locks, verdict, answer)
@@ -93,7 +94,7 @@ class Runs:
         run = Run(asked.copy, locks, asked.job, weakref.ref(request))
         self._held[asked.copy.worker] = run
         self._retrying.pop(asked.copy.fire, None)
-        self._channel.renew_every(renewal_of(run.copy.lease).total_seconds())
+        channel.renew_every(renewal_of(run.copy.lease).total_seconds())
         return run
 
     def started(self, run: Run, at: datetime) -> None:
@@ -131,7 +132,7 @@ class Runs:
         if self._is_over(run):
             return
         self._give_back([run])
-        self._channel.flush(_HAND_OVER_S)
+        self._channels.to(run.locks).flush(_HAND_OVER_S)
 
     def handed_over(self, run: Run, error: str) -> None:
         """Say why its message went back."""
@@ -141,7 +142,7 @@ class Runs:
         """Celery itself refused a copy: that is the fire's end, unless another one was admitted."""
         locks = self._places.locks_of(asked.ticket)
         step = Step(asked.copy, self._report_of(asked.copy, end, now()))
-        self._channel.say(Word(locks, "withdraw", asked.copy.fire, step))
+        self._channels.say(Word(locks, "withdraw", asked.copy.fire, step))
 
     def give_back_reserved(self) -> None:
         """Let others have what did not start: it will not start here."""
@@ -152,7 +153,7 @@ class Runs:
         self.give_back_reserved()
         for run in [run for run in list(self._held.values()) if run.fate]:
             self.ended(run, End(FireState.LOST))
-        self._channel.flush(_LAST_WORDS_S)
+        self._channels.flush(_LAST_WORDS_S)
 
     def _unasked(self, asked: Asked) -> Verdict:
         """What becomes of a copy while the locks are away: what may be a second one must wait."""
@@ -174,7 +175,7 @@ class Runs:
         )
         if verdict in _BACK:
             report = self._report_of(copy, End(_BACK[verdict], error=reason), now())
-            self._channel.say(Word(locks, "report", copy.fire, report))
+            self._channels.say(Word(locks, "report", copy.fire, report))
 
     def _is_over(self, run: Run) -> bool:
         """Take it off the list; whether somebody was faster."""
@@ -183,17 +184,17 @@ class Runs:
     def _give_back(self, runs: Iterable[Run]) -> None:
         for run in runs:
             self._held.pop(run.copy.worker, None)
-            self._channel.say(Word(run.locks, "give_back", run.copy.fire, run.copy))
+            self._channels.say(Word(run.locks, "give_back", run.copy.fire, run.copy))
 
     def _report(self, run: Run, end: End) -> None:
         report = self._report_of(run.copy, end, now(), run.started_at)
-        self._channel.say(Word(run.locks, "report", run.copy.fire, report))
+        self._channels.say(Word(run.locks, "report", run.copy.fire, report))
 
     def _say_of(self, run: Run, verb: str, end: End, at: datetime) -> None:
         copy, has_started = run.copy, end.state is FireState.STARTED
         step = Step(copy, self._report_of(copy, end, at, run.started_at))
         started, ended = (copy.worker, None) if has_started else (None, copy.worker)
-        self._channel.say(Word(run.locks, verb, copy.fire, step, started, ended))
+        self._channels.say(Word(run.locks, verb, copy.fire, step, started, ended))
 
     def _report_of(
         self, copy: Copy, end: End, at: datetime, started_at: datetime | None = None
@@ -210,24 +211,21 @@ class Runs:
             error=end.error,
         )
 
-    def _renew(self, probe: bool) -> None:
-        """Renew what is held, by the channel's thread; *probe*: ask, though there be nothing."""
-        self._let_go_of_gone()
+    def _renew(self, locks: Locks, probe: bool) -> None:
+        """Renew what is held there, by the channel's thread; *probe*: ask, though it is nothing."""
+        self._let_go_of_gone(locks)
         runs = [*list(self._held.values()), *list(self._retrying.values())]
-        for locks in self._places.opened:
-            mine = [run for run in runs if run.locks is locks]
-            for start in range(0, len(mine), _RENEWED_AT_ONCE):
-                page = mine[start : start + _RENEWED_AT_ONCE]
-                kept = locks.renew([run.copy for run in page])
-                self._note_passed(
-                    run for run, is_ours in zip(page, kept, strict=True) if not is_ours
-                )
-            if probe and not mine:
-                locks.open()
+        mine = [run for run in runs if run.locks is locks]
+        for start in range(0, len(mine), _RENEWED_AT_ONCE):
+            page = mine[start : start + _RENEWED_AT_ONCE]
+            kept = locks.renew([run.copy for run in page])
+            self._note_passed(run for run, is_ours in zip(page, kept, strict=True) if not is_ours)
+        if probe and not mine:
+            locks.open()
 
-    def _let_go_of_gone(self) -> None:
+    def _let_go_of_gone(self, locks: Locks) -> None:
         """Celery drops requests without a word when a connection is lost, and at its end."""
-        for run in list(self._held.values()):
+        for run in [run for run in list(self._held.values()) if run.locks is locks]:
             if run.request is not None and run.request() is None:
                 if not run.copy.accepted:
                     self._give_back([run])

@@ -3,7 +3,8 @@
 Its configuration is the JSON in JOBSCHED_TEST_CONF. It says that it is ready by making
 the file JOBSCHED_TEST_READY, and its tasks write what they did to JOBSCHED_TEST_RUNS. With
 JOBSCHED_TEST_TRIGGERS set it has a trigger of its own, `each`, without it has not. Its
-filter allows the jobs of the role JOBSCHED_TEST_ROLE.
+filter allows the jobs of the role JOBSCHED_TEST_ROLE. Where the file JOBSCHED_TEST_BOMB names a
+database, what serves it exits once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from celery import Celery, Task
 from celery.signals import beat_init, worker_ready
 
 from celery_jobsched import current_fire, register_trigger
+from celery_jobsched.events import fire_sent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -54,6 +56,14 @@ def may_fire(job: dict[str, Any]) -> bool:
 def say_ready(**_: Any) -> None:
     if "JOBSCHED_TEST_READY" in os.environ:
         Path(os.environ["JOBSCHED_TEST_READY"]).touch()
+
+
+@fire_sent.connect
+def explode(database: str | None = None, **_: Any) -> None:
+    bomb = Path(os.environ.get("JOBSCHED_TEST_BOMB", "/none"))
+    if bomb.exists() and bomb.read_text() == database:
+        bomb.unlink()
+        raise SystemExit("as it was asked to")
 
 
 @app.task(bind=True, name="proj.note")

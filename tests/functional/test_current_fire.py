@@ -54,6 +54,7 @@ def test_a_task_knows_its_fire_and_each_attempt_at_it(ran: list[dict[str, Any]])
         "local": "2026-03-29 02:30:00",
         "previous_fire_at": "2026-03-28 01:30:00+00:00",
         "origin": "catchup",
+        "database": None,
     }
 
 
