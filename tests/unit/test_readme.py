@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ def test_the_statement_to_try_is_the_one_that_the_example_says(
     statement = re.findall(r'"(UPDATE .*)"', capsys.readouterr().out)
     assert statement
     assert all(f'"{one}"' in README for one in statement)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_the_hops_of_the_main_path_are_names_of_the_code(name: str) -> None:
+    page = (ROOT / name).read_text()
+
+    hops = re.findall(r"^ *((?:[a-z]+\.)+(?:[A-Z]\w+\.)\w+)\b", page, re.MULTILINE)
+
+    assert hops[0] == "beat.Scheduler.tick"
+    assert len(hops) == 5
+    assert [hop for hop in hops if not callable(resolve_name(f"celery_jobsched.{hop}"))] == []
 
 
 @pytest.mark.parametrize("name", ["README.md", "examples/production/README.md", *PAGES])
