@@ -52,7 +52,7 @@ def test_the_hops_of_the_main_path_are_names_of_the_code(name: str) -> None:
     hops = re.findall(r"^ *((?:[a-z]+\.)+(?:[A-Z]\w+\.)\w+)\b", page, re.MULTILINE)
 
     assert hops[0] == "beat.Scheduler.tick"
-    assert len(hops) == 5
+    assert len(set(hops)) == 5
     assert [hop for hop in hops if not callable(resolve_name(f"celery_jobsched.{hop}"))] == []
 
 
