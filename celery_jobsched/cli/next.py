@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
-from .options import example, facade, job_names
+from .options import example, facade, job_names, show_records
 from .saying import say, tell, width, wrapped
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _YEARS = range(1900, 2201)
     epilog=example('celery -A proj jobs next --cron "30 2 * * *" --tz Europe/Paris -n 3'),
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=job_names)
+@click.option("--all", "of_all", is_flag=True, help="Of all jobs, in one table as they come.")
 @click.option(
     "-n", "--count", type=click.IntRange(1, 10_000),
     help=f"How many fires of each; by default {_COUNT}, with --until {_COUNT_UNTIL}.",
@@ -53,6 +54,7 @@ def next_fires(
     ctx: click.Context,
     /,
     names: tuple[str, ...],
+    of_all: bool,
     count: int | None,
     since: str | None,
     until: str | None,
@@ -70,10 +72,16 @@ def next_fires(
     from ..runtime import now
 
     schedule = {_SCHEDULE[key]: given[key] for key in _SCHEDULE if given[key] is not None}
-    _require_one(names, schedule, since)
+    if of_all and (names or schedule):
+        raise click.UsageError("expected --all, or names of jobs or an expression.")
+    if not of_all:
+        _require_one(names, schedule, since)
     if as_json and as_jsonl:
         raise click.UsageError("expected --json or --jsonl, not both.")
     span = _Span(now(), since, until, count or (_COUNT_UNTIL if until else _COUNT))
+    if of_all:
+        _show_all(ctx, span, as_json, as_jsonl)
+        return
     with failing_in_words():
         app = ctx.obj.app
         asked = _of_table(ctx, names) if names else {None: _of_options(app, schedule)}
@@ -86,6 +94,29 @@ def next_fires(
     raise click.exceptions.Exit(max(answer.exit_code for answer in answers))
 
 
+def _show_all(ctx: click.Context, span: _Span, as_json: bool, as_jsonl: bool) -> None:
+    from .table import as_record
+    from .timetable import lines_of, of_all
+
+    with failing_in_words():
+        jobs = facade(ctx)
+        found = of_all(jobs, *span.bounds(jobs.runtime.zone_name), span.count)
+    if as_json or as_jsonl:
+        show_records(
+            (as_record(each.job, each.zone_name, each.occurrence) for each in found.coming), as_json
+        )
+    elif found.coming:
+        for line in lines_of(found.coming, span.now, width()):
+            say(line)
+    if span.until and len(found.coming) == span.count:
+        tell(f"the first {span.count:,} alone: -n shows more", err=True)
+    if found.left_out:
+        tell(f"left out, for they cannot be read: {', '.join(found.left_out)}", err=True)
+    if not found.coming:
+        tell("nothing fires then", err=True)
+        raise click.exceptions.Exit(ANSWER_IS_NO)
+
+
 def _require_one(names: Sequence[str], schedule: Mapping[str, str], since: str | None) -> None:
     """Refuse what is neither jobs nor one expression."""
     kinds = [f"--{name}" for name in ("cron", "every", "rrule") if name in schedule]
@@ -94,7 +125,7 @@ def _require_one(names: Sequence[str], schedule: Mapping[str, str], since: str |
     if "at" in schedule and "every" not in schedule:
         raise click.UsageError("--at-time refines --every, and nothing else.")
     if not names and not kinds:
-        raise click.UsageError("expected names of jobs, or --cron, --every or --rrule.")
+        raise click.UsageError("expected names of jobs, --all, or --cron, --every or --rrule.")
     if len(kinds) > 1:
         raise click.UsageError(f"expected one of {' and '.join(kinds)}.")
     if not names and since is not None and _TIME_OF_DAY.fullmatch(since):

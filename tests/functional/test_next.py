@@ -211,7 +211,7 @@ def test_a_rule_that_ended_is_refused_as_the_table_does() -> None:
         (["--every", "1 day", "--at", "09:00"], "--every with --at-time 09:00"),
         (["--cron", "0 9 * * *", "--at-time", "09:00"], "--at-time refines --every"),
         (["report", "--cron", "0 9 * * *"], "names of jobs or an expression, not both"),
-        (["--tz", "Europe/Paris"], "expected names of jobs, or --cron"),
+        (["--tz", "Europe/Paris"], "expected names of jobs, --all, or --cron"),
     ],
 )
 def test_options_that_contradict_each_other_are_wrong_usage(
@@ -290,12 +290,12 @@ def test_without_a_first_moment_it_is_now() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Error: expected names of jobs, or --cron, --every or --rrule."),
+        ([], "Error: expected names of jobs, --all, or --cron, --every or --rrule."),
         (
             ["x", "--cron", "0 9 * * *"],
             "Error: expected names of jobs or an expression, not both.",
         ),
-        (["--tz", "UTC"], "Error: expected names of jobs, or --cron, --every or --rrule."),
+        (["--tz", "UTC"], "Error: expected names of jobs, --all, or --cron, --every or --rrule."),
         (["--every", "2 fortnights"], "every: expected a number and a unit"),
         (["--cron", "0 9 * * *", "--tz", "Mars"], "timezone: expected the name of a time zone"),
         (["--cron", "0 9 * * *", "--from", "soon"], "--from: expected a date and time"),

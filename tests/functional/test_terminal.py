@@ -226,3 +226,35 @@ def test_no_sign_is_too_much_for_the_alphabet(small_person: Person, alphabet: st
     assert "About   ???" in shown.stdout
     assert "  #" in drawn.stdout
     assert [json.loads(each.stdout)["description"] for each in as_json] == ["日本語", "日本語"]
+
+
+def test_the_fires_of_all_jobs_come_in_one_table(small_person: Person) -> None:
+    run = runs(small_person)
+    night = ["task=proj.note", "cron=30 2 * * *", "timezone=Europe/Paris"]
+    run("add", "night", *night)
+    run("add", "left out", *night, "dst_gap=skip")
+    run("add", "paused", *night, "enabled=false")
+    run("add", "hourly", "task=proj.note", "cron=0 * * * *")
+    small_person.records.add("broken", cron="0 25 * * *")
+    small_person.beat()
+    span = ["next", "--all", "--from", "2030-03-31 00:00", "--until", "+2h"]
+
+    whole, first = run(*span), run(*span, "-n", "2")
+    lines = run(*span, "--jsonl").stdout.splitlines()
+    nothing = run("next", "--all", "--from", "2030-03-31 00:10", "--until", "+1m")
+
+    rows = [re.split(r" {2,}", line) for line in whole.stdout.splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("FIRE", "JOB"),
+        ("Sun 2030-03-31 00:00 UTC", "hourly"),
+        ("Sun 2030-03-31 01:00 UTC", "hourly"),
+        ("Sun 2030-03-31 03:00 CEST", "left out"),
+        ("Sun 2030-03-31 03:00 CEST", "night"),
+        ("Sun 2030-03-31 02:00 UTC", "hourly"),
+    ]
+    assert rows[3][3].startswith("! 02:30 does not exist this day")
+    assert (rows[3][1], rows[4][1][:3]) == ("-", "in ")
+    assert "left out, for they cannot be read: broken" in whole.stderr
+    assert "the first 2 alone" in first.stderr
+    assert [json.loads(line)["job"] for line in lines] == [row[2] for row in rows[1:]]
+    assert (nothing.exit_code, run("next", "--all", "night").exit_code) == (3, 2)

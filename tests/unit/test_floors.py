@@ -60,8 +60,8 @@ FLOORS = (
     "verbs.transfer verbs.imports verbs.checks verbs.declares",
     "jobs",
     "beat testing",
-    "cli.saying cli.failures cli.options cli.columns cli.table cli.next cli.stop cli.status",
-    "cli.listing cli.past cli.show cli.edits cli.runs cli.lines cli.imports cli.checks",
+    "cli.saying cli.failures cli.options cli.columns cli.table cli.timetable cli.next cli.stop",
+    "cli.status cli.listing cli.past cli.show cli.edits cli.runs cli.lines cli.imports cli.checks",
     "cli.freeze cli.beats cli.database",
     "cli __init__",
 )
