@@ -177,14 +177,15 @@ def test_limits_hold_and_ends_are_on_record_in_the_database_of_the_fire(tmp_path
         "imports": ["celery_jobsched.worker"],
     }
     with fresh_halls(tmp_path, "rabbitmq", **conf) as halls:
-        now = datetime.now(timezone.utc).isoformat()
+        # A job that is made after its instant does not fire for it.
+        soon = (datetime.now(timezone.utc) + timedelta(seconds=2)).isoformat()
         gates = {alias: tmp_path / f"gate-{alias}" for alias in KINDS}
         for alias, records in halls.records.items():
             args = json.dumps([alias, str(gates[alias])])
             limits: dict[str, Any] = {"max_concurrency": 1, "overlap": "wait", "args": args}
             for name in ("one", "two"):
                 key = {"concurrency_key": "shared", **limits}
-                records.add(name, task="fates.succeed", once=now, **key)
+                records.add(name, task="fates.succeed", once=soon, **key)
         with (
             Beat(halls.stack, app="fates") as beat,
             Worker(halls.stack, app="fates", pool="threads", concurrency=8) as worker,
