@@ -8,7 +8,7 @@ does not repeat what a door has said.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from .engine import database_now
-from .jobs import RULES_TEXT, SCHEDULE_TEXT
-from .planned import RULES, SCHEDULE
+from .jobs import DETAILS_TEXT, RULES_TEXT, SCHEDULE_TEXT
+from .planned import DETAILS, RULES, SCHEDULE
 from .tables import changes, jobs, named
 
 #: What is compared beside the columns that planning reads.
@@ -31,7 +31,10 @@ _KNOWN = (
     "id", "name", "source", "version", "enabled", "timezone", "paused_at", "next_fire_at",
     *_DETAILS,
 )  # fmt: skip
-_COLUMNS = frozenset({*SCHEDULE, *RULES, *_DETAILS})
+_COLUMNS = frozenset({*SCHEDULE, *RULES, *DETAILS, *_DETAILS})
+_ALL_DETAILS = frozenset({*DETAILS, *_DETAILS})
+#: What the text of any row in error holds, and that of no other.
+_OF_ERRORS = {"name", "created_at"}
 
 #: All that planning reads, as one text.
 WHOLE = SCHEDULE_TEXT.concat(RULES_TEXT)
@@ -68,6 +71,8 @@ class Change:
     def differences(self) -> list[Difference]:
         """The columns that changed, in the order of the text."""
         was, became = _values(self.was), _values(self.became)
+        if _has_all(was) != _has_all(became):
+            was, became = _planned_of(was), _planned_of(became)
         names = dict.fromkeys((*was, *became))
         both = [Difference(name, was.get(name), became.get(name)) for name in names]
         return [each for each in both if each.was != each.became]
@@ -125,7 +130,8 @@ def note_edits(conn: Connection, ids: Sequence[int], now: datetime) -> None:
         "changed_at": sa.literal(now, changes.c.changed_at.type),
         "door": sa.literal("table"),
         "was": jobs.c.planned,
-        "became": WHOLE,
+        # What a row in error was planned with has its details, too.
+        "became": sa.case((jobs.c.error.is_(None), WHOLE), else_=WHOLE.concat(DETAILS_TEXT)),
     }
     found = sa.select(*said.values()).where(jobs.c.id.in_(ids), is_new).order_by(jobs.c.id)
     conn.execute(sa.insert(changes).from_select(list(said), found))
@@ -160,6 +166,16 @@ def _values(text: str | None) -> dict[str, str]:
         elif name and line:
             found[name] += f"\n{line}"
     return found
+
+
+def _has_all(values: Mapping[str, str]) -> bool:
+    """Whether a text has all details, as that of a row in error has, and not what differs alone."""
+    return values.keys() >= _OF_ERRORS
+
+
+def _planned_of(values: Mapping[str, str]) -> dict[str, str]:
+    """What planning reads, of the values of a text."""
+    return {name: value for name, value in values.items() if name not in _ALL_DETAILS}
 
 
 def _plain(name: str, value: str) -> str:

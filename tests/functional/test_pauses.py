@@ -141,6 +141,32 @@ def test_every_change_by_the_facade_is_on_record_once(person: Person) -> None:
     assert person.changes("rates")[3].note == "too many"
 
 
+def test_what_sql_mends_of_a_row_in_error_is_on_record_and_nothing_else(person: Person) -> None:
+    person.jobs.add("rates", task="proj.note", cron="0 6 * * *", args=[1])
+    person.beat()
+    for edit in ({"cron": "0 25 * * *"}, {"cron": "0 7 * * *", "task": "proj.other"}):
+        person.records.edit("rates", **edit)
+        person.beat()
+
+    mended, broken, _ = person.changes("rates")
+    assert set(mended.differences) == {
+        ("cron", "0 25 * * *", "0 7 * * *"),
+        ("task", "proj.note", "proj.other"),
+    }
+    assert broken.differences == [("cron", "0 6 * * *", "0 25 * * *")]
+    assert (mended.paused, broken.paused) == (None, None)
+
+
+def test_details_that_one_text_lacks_are_no_change() -> None:
+    of_an_error = "cron=0 25 * * *\nenabled=1\nname=a\ntask=b\ncreated_at=2027\nfire_count=0\n"
+    healthy = "cron=0 7 * * *\nenabled=1\n"
+
+    change = changes.Change(datetime.now(UTC), "table", None, None, of_an_error, healthy)
+
+    assert change.differences == [("cron", "0 25 * * *", "0 7 * * *")]
+    assert change.paused is None
+
+
 def test_a_removed_job_leaves_its_record(person: Person) -> None:
     person.jobs.add("rates", task="proj.note", every="1 hour")
     job_id = person.records.job("rates")["id"]
