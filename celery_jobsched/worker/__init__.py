@@ -7,7 +7,7 @@ children it stays at that. Everything is done in the worker's main process.
     a message ──▶ request ──▶ runs ──admit──▶ the locks            one round trip, before it starts
                      │          └──▶ channel ──accept, end──▶      by a thread, in order, in batches
               Celery's own Request
-              of each task, with ``FireRequest`` before it
+              of each task, with ``FireRequest`` before it; what gets no request is ``discarded``
 
 Messages of other senders pass untouched.
 """
@@ -26,6 +26,7 @@ _PATIENCE_S = 2.0
 def install(sender: Any, **_: Any) -> None:
     """Prepare a worker that is about to start: its tasks are known, and consume nothing yet."""
     from ..runtime import Runtime
+    from . import discarded  # noqa: F401 - it hears what Celery discards
     from .places import Places
     from .request import compose
     from .runs import Runs

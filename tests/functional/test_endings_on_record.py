@@ -14,11 +14,14 @@ from celery import Celery
 
 from celery_jobsched import Jobs
 from celery_jobsched.locks import LONGEST_TEXT
-from tests.functional.test_worker_endings import ENDINGS, KILLED, LIMIT, Ending
+from tests.functional import test_worker_endings as of_workers
+from tests.functional.test_worker_endings import KILLED, LIMIT, Ending
 from tests.processes import Beat, Worker, runs, wait_until
 from tests.records import Records
 from tests.stacks import Stack, fresh_stack
 
+#: A job is refused that has a serializer which workers should not take.
+ENDINGS = {name: each for name, each in of_workers.ENDINGS.items() if name != "unknown form"}
 #: What something follows: a task the one, the jobs of a keyword the other.
 FOLLOWED = {"success", "failure"}
 PAUSED = "failure"

@@ -83,6 +83,18 @@ ENDINGS = {
         runs=0,
         outcome="REVOKED",
     ),
+    "unknown task": Ending(
+        "nobody", (), ("failed",), error="no task of the name 'fates.nobody' in worker w", runs=0
+    ),
+    "unknown form": Ending(
+        "succeed",
+        (),
+        ("failed",),
+        error="cannot read its message (ContentDisallowed: ",
+        options={"serializer": "pickle"},
+        runs=0,
+        outcome="PENDING",
+    ),
     "terminated": Ending("hang", (), ("revoked",), error="terminated", outcome="REVOKED"),
     "terminated by SIGKILL": Ending(
         "hang", (), ("revoked",), error="terminated", outcome="REVOKED"

@@ -45,7 +45,7 @@ FLOORS = (
     "locks.database.ledger locks.database locks.open",
     "runtime",
     "ticket worker.outcome worker.copies worker.channel worker.places worker.runs worker.request",
-    "worker.step worker",
+    "worker.discarded worker.step worker",
     "current interrupts siblings several overdue setbacks entries publish broker slots ending",
     "reports telling dispatch",
     "decisions",
