@@ -21,6 +21,8 @@ from tests.services import DATABASES, MISSING, fresh_database
 from tests.stacks import PAIRS, Stack, end_session, fresh_stack
 from tests.turns import turn
 
+#: What tests count that prove by numbers, as properties of their own.
+PROOFS = ("crash points", "walks", "fires on walks", "crashes on walks")
 #: The same in each of several processes that run the tests; empty in a single one.
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 _TURNS = Path(tempfile.gettempdir()) / f"jobsched-tests-{_RUN}"
@@ -138,6 +140,20 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _tell_proofs(terminalreporter)
+    _tell_missing(terminalreporter)
+
+
+def _tell_proofs(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was tried, by whichever process."""
+    proofs: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        proofs.update({name: n for name, n in report.user_properties if name in PROOFS})
+    if proofs:
+        terminalreporter.write_line(", ".join(f"{n:,} {name}" for name, n in proofs.items()))
+
+
+def _tell_missing(terminalreporter: pytest.TerminalReporter) -> None:
     missing: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""

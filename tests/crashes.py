@@ -9,37 +9,33 @@ is in the queue. Processes are forked from this one, which has no threads and op
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import logging
 import os
-import pickle
-import shutil
 import signal
 import sys
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import redis
 import sqlalchemy as sa
 from celery import Celery
 from sqlalchemy.engine import Engine
 
 from celery_jobsched import current_fire
 from celery_jobsched.store import meta, tables
-from celery_jobsched.store.engine import make_engine
 from celery_jobsched.testing import Beat, Clock
 from tests.breakage import BREAKAGES
+from tests.forks import ended, in_child, keep_shared, started
 from tests.hand import Hand
 from tests.processes import wait_until
 from tests.steps import Steps
+from tests.worlds import COMPILED, Worlds
 
 #: When the beat begins that is killed.
 START = datetime(2030, 1, 7, 9, 0, 0, 300_000, tzinfo=timezone.utc)
@@ -84,20 +80,6 @@ class World:
     #: Job, key and state of each record.
     records: list[tuple[str, str, str]] = field(default_factory=list)
     trouble: str = ""
-
-
-class Compiled(dict[Any, Any]):
-    """What SQLAlchemy made of each statement, by all but the dialect: each engine has its own."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get(key[1:], default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key[1:], value)
-
-
-#: Made once, for all processes that are forked, which have one kind of database.
-COMPILED = Compiled()
 
 
 class WatchedClock(Clock):
@@ -237,111 +219,6 @@ def has_read(beat: Beat, conf: dict[str, Any]) -> bool:
     return kept == 0
 
 
-class Worlds:
-    """Makes the world of each point: a copy of the first one."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.folder = Path(trial.folder)
-        self.is_file = trial.conf["jobsched_database_url"].startswith("sqlite")
-        self._first = self.conf_of("first")
-        if not trial.empty:
-            in_child(lambda: prepare(self._first))
-            if not self.is_file:
-                in_child(lambda: self._dump(self.folder / "rows.pickle"))
-
-    def conf_of(self, name: str) -> dict[str, Any]:
-        """The settings that lead to the world of that name."""
-        conf = dict(self.trial.conf)
-        if self.is_file:
-            conf["jobsched_database_url"] = f"sqlite:///{self.folder / name}.db"
-        if conf["broker_url"] == "filesystem://":
-            home = self.folder / f"{name}.queue"
-            home.mkdir(exist_ok=True)
-            places = ("data_folder_in", "data_folder_out", "control_folder")
-            conf["broker_transport_options"] = dict.fromkeys(places, str(home))
-        return conf
-
-    def make(self, point: int) -> dict[str, Any]:
-        """The world in which a beat is killed at *point*."""
-        if not self.is_file:
-            in_child(lambda: self._restore(self.folder / "rows.pickle"))
-            return self._first
-        if not self.trial.empty:
-            for file in self.folder.glob("first.db*"):
-                shutil.copy(file, self.folder / file.name.replace("first", str(point)))
-        return self.conf_of(str(point))
-
-    def end(self, point: int) -> None:
-        for path in self.folder.glob(f"{point}.*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def _dump(self, path: Path) -> None:
-        engine = make_engine(self._first["jobsched_database_url"], 10)
-        with engine.connect() as conn:
-            rows = {
-                table.name: [dict(row) for row in conn.execute(query_of(table)).mappings()]
-                for table in tables.metadata.sorted_tables
-            }
-        path.write_bytes(pickle.dumps((rows, self._remembered())))
-
-    def _restore(self, path: Path) -> None:
-        rows, remembered = pickle.loads(path.read_bytes())
-        engine = make_engine(self._first["jobsched_database_url"], 10)
-        with engine.begin() as conn:
-            for table in tables.metadata.sorted_tables:
-                conn.execute(sa.delete(table))
-                if rows[table.name]:
-                    conn.execute(sa.insert(table), rows[table.name])
-        with application(self._first).connection_for_write() as connection:
-            queue = self._first["task_default_queue"]
-            application(self._first).amqp.queues[queue](connection.default_channel).declare()
-            connection.default_channel.queue_purge(queue)
-        if self._redis is not None:
-            self._redis.flushdb()
-            for key, value in remembered.items():
-                self._redis.restore(key, 0, value)
-
-    @property
-    def _redis(self) -> Any:
-        """The Redis that keeps the locks alone, where one does."""
-        place = self.trial.conf["jobsched_lock_backend"]
-        return None if place == "database" else redis.Redis.from_url(place)
-
-    def _remembered(self) -> dict[bytes, Any]:
-        memory = self._redis
-        return {} if memory is None else {key: memory.dump(key) for key in memory.keys("*")}
-
-
-def query_of(table: sa.Table) -> Any:
-    return sa.select(*(column for column in table.c if column.computed is None))
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """What *work* comes to in a process of its own; None where that was killed."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        code = 1
-        try:
-            found = json.dumps(work()).encode()
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(found)
-            code = 0
-        except Exception:  # noqa: BLE001 - told, and the process ends as it should
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        found = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status not in (0, signal.SIGKILL):
-        raise RuntimeError(f"a child ended with {status}")
-    return json.loads(found) if found else None
-
-
 def play(trial: Trial, worlds: Worlds, point: int | None, name: str) -> World:
     """Kill a beat at *point* (or none at all), and see what comes of it."""
     number = _CALM if point is None else point
@@ -360,33 +237,6 @@ def play(trial: Trial, worlds: Worlds, point: int | None, name: str) -> World:
     return found
 
 
-def started(work: Callable[[], Any]) -> tuple[int, int]:
-    """A process that does *work*, and where to read what came of it."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(reading)
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(json.dumps(asdict(work())).encode())
-            code = 0
-        except Exception:  # noqa: BLE001 - told, and the process ends as it should
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    os.close(writing)
-    return child, reading
-
-
-def ended(point: int, child: int, reading: int, kind: Callable[..., Any] = World) -> Any:
-    """What came of a process that :func:`started` made."""
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    return kind(**json.loads(said)) if said else kind(point, trouble="its process failed")
-
-
 def warm_up(conf: dict[str, Any]) -> None:
     """Load and compile what a beat needs, so that each child has it."""
     with Beat(application(conf), WatchedClock(START)) as beat:
@@ -394,29 +244,19 @@ def warm_up(conf: dict[str, Any]) -> None:
     importlib.import_module("tests.hand")
 
 
-def keep_shared() -> None:
-    """Keep from the garbage collector what all children have: it would copy each page of it.
-
-    A beat thaws what it froze, to sweep it once; there is nothing to sweep in what was here before.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.unfreeze = lambda: None
-
-
 def main(trial: Trial) -> dict[str, Any]:
     """The points' names, the world without a crash, and the world of each point."""
     logging.disable(logging.CRITICAL)
     if trial.broken:
         BREAKAGES[trial.broken]()
-    worlds = Worlds(trial)
+    worlds = Worlds(Path(trial.folder), trial.conf, None if trial.empty else prepare)
     warm_up(worlds.make(_WARM))
     keep_shared()
     conf = worlds.make(_COUNTED)
     names = in_child(lambda: be_killed(conf, START, None))
     calm = play(trial, worlds, None, "no crash")
     points = points_of(trial, names)[trial.first :: trial.every]
-    found = [ended(*each) for each in under_way(trial, worlds, points, names)]
+    found = [ended(*each, World) for each in under_way(trial, worlds, points, names)]
     return {"names": names, "calm": asdict(calm), "worlds": [asdict(each) for each in found]}
 
 

@@ -16,11 +16,12 @@ import os
 import random
 import shutil
 import sys
-import threading
 import traceback
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,16 @@ import sqlalchemy as sa
 from celery import Celery
 from sqlalchemy.engine import Engine
 
-from celery_jobsched.beat import Scheduler
 from celery_jobsched.store import tables
+from celery_jobsched.store.engine import make_engine
 from celery_jobsched.testing import Beat, Clock
 from tests.breakage import BREAKAGES
-from tests.crashes import COMPILED, RAN_IDS, START, application, ended, started
+from tests.crashes import RAN_IDS, START, application
+from tests.forks import ended, started
 from tests.hand import Hand
 from tests.rules import Rules
-from tests.steps import Steps
+from tests.walkers import SharedClock, Walker
+from tests.worlds import put_rows, rows_of
 
 _JOBS = ("a", "b", "in turn", "alone")
 _LIMITED: dict[str, dict[str, Any]] = {
@@ -48,6 +51,8 @@ _LONGEST_STOP_S = 5.0
 #: How often, of all steps, a worker takes messages, or a beat is killed.
 _MESSAGES = 0.03
 _CRASHES = 0.005
+#: By how many hours the clock of a beat's machine may be off.
+_HOURS_OFF = (-1, 0, 1)
 #: For longer than the lease of a slot whose holder is no more.
 _MOST_RESTS = 30
 
@@ -57,15 +62,18 @@ class Walks:
     """What is walked, as the test and the program agree on it."""
 
     folder: str
+    #: Databases with nothing in them, one for each walk that is under way; none: files.
+    urls: Sequence[str] = ()
     first: int = 0
     count: int = 1
     #: How many steps a walk has.
     steps: int = 1000
     broken: str | None = None
     at_once: int = 2
-    #: How often, of all steps, a job is edited, or a beat held up.
+    #: How often, of all steps, a job is edited, a beat held up, or the clock of its machine set.
     edits: float = 0.02
     stops: float = 0.01
+    clocks: float = 0.005
 
 
 @dataclass
@@ -79,98 +87,14 @@ class Walk:
     ran: list[Any] = field(default_factory=list)
 
 
-class Killed(BaseException):
-    """What a beat meets where it is killed."""
-
-
-class Walker(threading.Thread):
-    """A beat that takes a step when it is its turn."""
-
-    def __init__(self, ground: Ground) -> None:
-        super().__init__(daemon=True)
-        self.ground = ground
-        self.app = ground.application()
-        self.turn, self.waits = threading.Semaphore(0), threading.Semaphore(0)
-        self.stopped_until = START
-        self.is_killed = self.is_blocked = self.is_done = False
-
-    def run(self) -> None:
-        scheduler = None
-        try:
-            self.wait_for_turn()
-            scheduler = Scheduler(self.app)
-            while True:
-                pause = scheduler.tick()
-                self.stopped_until = self.ground.clock.now() + timedelta(seconds=pause)
-                self.wait_for_turn()
-        except Killed:
-            pass
-        except BaseException:  # noqa: BLE001 - told by the walk
-            self.ground.trouble = traceback.format_exc()
-        finally:
-            self.is_killed = True
-            with suppress(BaseException):
-                assert scheduler is not None
-                scheduler.runtime.close()
-            self.ground.leave(self)
-            self.is_done = True
-            self.waits.release()
-
-    def wait_for_turn(self) -> None:
-        self.waits.release()
-        self.turn.acquire()
-        if self.is_killed:
-            raise Killed
-
-    def at(self, number: int, name: str) -> None:
-        """Wait before each step; one database has one writer at a time."""
-        when, _, what = name.partition(" ")
-        if threading.current_thread() is not self or self.is_killed:
-            if self.is_killed and threading.current_thread() is self and what != "ROLLBACK":
-                raise Killed
-            return
-        if when == "after":
-            self.ground.after(self, what)
-            return
-        self.wait_for_turn()
-        while what == "BEGIN IMMEDIATE" and not self.ground.enter(self):
-            self.is_blocked = True
-            self.wait_for_turn()
-        self.is_blocked = False
-
-    def step(self) -> None:
-        """Let it go up to its next step."""
-        self.turn.release()
-        self.waits.acquire()
-
-
-class SharedClock(Clock):
-    """A clock of all, and a watch on the steps of the beat that has it."""
-
-    def __init__(self, clock: Clock, walker: Walker | None = None) -> None:
-        self._clock, self._walker = clock, walker
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic()
-
-    def lead(self, engine: Engine) -> None:
-        super().lead(engine)
-        engine.update_execution_options(compiled_cache=COMPILED)
-        if self._walker is not None:
-            Steps(self._walker.at).of_database(engine)
-
-
 class Ground:
     """What the beats of a walk share, and who goes on."""
 
-    def __init__(self, walks: Walks, seed: int, file: Path) -> None:
+    def __init__(self, walks: Walks, seed: int, url: str) -> None:
         self.dice = random.Random(seed)
-        self.walks, self.file = walks, file
+        self.walks, self.seed, self.url = walks, seed, url
         self.clock = Clock(START)
-        self.writer: Walker | None = None
+        self.writers: set[Walker] = set()
         self.trouble = ""
         self.crashes = 0
         self.own = self.application()
@@ -182,22 +106,22 @@ class Ground:
     def application(self) -> Celery:
         return application(
             {
-                "jobsched_database_url": f"sqlite:///{self.file}",
+                "jobsched_database_url": self.url,
                 "broker_url": "memory://",
                 "jobsched_lock_backend": "database",
-                "task_default_queue": self.file.stem,
+                "task_default_queue": f"walk{self.seed}",
             },
             declared=False,
         )
 
     def enter(self, walker: Walker) -> bool:
-        if self.writer is None:
-            self.writer = walker
-        return self.writer is walker
+        """A file has one writer at a time."""
+        if self.walks.urls or not self.writers:
+            self.writers.add(walker)
+        return walker in self.writers
 
     def leave(self, walker: Walker) -> None:
-        if self.writer is walker:
-            self.writer = None
+        self.writers.discard(walker)
 
     def after(self, walker: Walker, what: str) -> None:
         if what in ("COMMIT", "ROLLBACK"):
@@ -218,16 +142,15 @@ class Ground:
 
     def new(self) -> Walker:
         walker = Walker(self)
-        SharedClock(self.clock, walker).rule(walker.app)
         walker.start()
         walker.waits.acquire()
         return walker
 
     def happen(self, walkers: list[Walker]) -> None:
         """Whatever may happen between two steps."""
-        if self.dice.random() < self.walks.edits and self.writer is None:
+        if self.dice.random() < self.walks.edits and not self.writers:
             self.edit(self.dice.choice(_JOBS))
-        if self.dice.random() < _MESSAGES and self.writer is None:
+        if self.dice.random() < _MESSAGES and not self.writers:
             self.hand.work(self.dice.randint(1, 4))
         if self.dice.random() < _CRASHES:
             self.crashes += 1
@@ -237,11 +160,14 @@ class Ground:
         if self.dice.random() < self.walks.stops:
             stop = timedelta(seconds=self.dice.uniform(0, _LONGEST_STOP_S))
             self.dice.choice(walkers).stopped_until = self.clock.now() + stop
+        if self.dice.random() < self.walks.clocks:
+            clock = self.dice.choice(walkers).clock
+            clock.ahead = timedelta(hours=self.dice.choice(_HOURS_OFF))
 
     def go_on(self, walkers: list[Walker]) -> None:
         """One step of one who may; where none may, time goes on until one does."""
         able = [each for each in walkers if each.stopped_until <= self.clock.now()]
-        able = [each for each in able if not each.is_blocked or self.writer is None]
+        able = [each for each in able if not each.is_blocked or not self.writers]
         if able:
             self.dice.choice(able).step()
             self.clock.advance(seconds=self.dice.choice((0, 0, 0, 0, 0.001, 0.01)))
@@ -308,22 +234,54 @@ class Ground:
         return None
 
 
-def walk(walks: Walks, template: Path, seed: int) -> Walk:
+class Places:
+    """The databases of walks: files that are copies of one, or servers' whose rows are."""
+
+    def __init__(self, walks: Walks) -> None:
+        self.folder, self.urls = Path(walks.folder), walks.urls
+        for url in self.urls or [self._file("template")]:
+            warm = Ground(walks, 0, url)
+            warm.beat.settle()
+            warm.beat.close()
+        self._rows = [self._of(url, rows_of) for url in self.urls]
+
+    @contextmanager
+    def lent(self, seed: int, lane: int) -> Iterator[str]:
+        """A database as it is before a walk."""
+        if self.urls:
+            self._of(self.urls[lane], partial(put_rows, rows=self._rows[lane]))
+            yield self.urls[lane]
+            return
+        for source in self.folder.glob("template.db*"):
+            shutil.copy(source, source.with_name(source.name.replace("template", f"walk{seed}")))
+        yield self._file(f"walk{seed}")
+        for source in self.folder.glob(f"walk{seed}.db*"):
+            source.unlink()
+
+    def _file(self, name: str) -> str:
+        return f"sqlite:///{self.folder / name}.db"
+
+    def _of(self, url: str, work: Callable[[Engine], Any]) -> Any:
+        engine = make_engine(url, 10)
+        try:
+            return work(engine)
+        finally:
+            engine.dispose()
+
+
+def walk(walks: Walks, places: Places, seed: int, lane: int) -> Walk:
     """One walk, in a process of its own."""
     dice = random.Random(seed)
     os.urandom = dice.randbytes  # type: ignore[assignment]
-    file = template.with_name(f"walk{seed}.db")
-    for source in template.parent.glob(f"{template.name}*"):
-        shutil.copy(source, source.with_name(source.name.replace(template.stem, file.stem)))
-    found, ground = Walk(seed), Ground(walks, seed, file)
-    try:
-        ground.walk()
-        found.trouble = ground.trouble or "; ".join(ground.rules.broken[:5])
-    except Exception:  # noqa: BLE001 - whatever it is, the seed is told
-        found.trouble = traceback.format_exc()
+    found = Walk(seed)
+    with places.lent(seed, lane) as url:
+        ground = Ground(walks, seed, url)
+        try:
+            ground.walk()
+            found.trouble = ground.trouble or "; ".join(ground.rules.broken[:5])
+        except Exception:  # noqa: BLE001 - whatever it is, the seed is told
+            found.trouble = traceback.format_exc()
     found.fires, found.crashes = len(ground.rules.seen), ground.crashes
-    for source in file.parent.glob(f"{file.name}*"):
-        source.unlink()
     return found
 
 
@@ -331,18 +289,16 @@ def main(walks: Walks) -> list[dict[str, Any]]:
     logging.disable(logging.CRITICAL)
     if walks.broken:
         BREAKAGES[walks.broken]()
-    template = Path(walks.folder) / "template.db"
-    warm = Ground(walks, 0, template)
-    warm.beat.settle()
-    warm.beat.close()
-    waiting: list[tuple[int, int, int]] = []
-    found: list[dict[str, Any]] = []
-    for seed in range(walks.first, walks.first + walks.count):
+    places = Places(walks)
+    waiting: deque[tuple[int, int, int]] = deque()
+    found: list[Walk] = []
+    for number, seed in enumerate(range(walks.first, walks.first + walks.count)):
         if len(waiting) >= walks.at_once:
-            found.append(asdict(ended(*waiting.pop(0), kind=Walk)))
-        waiting.append((seed, *started(partial(walk, walks, template, seed))))
-    found += [asdict(ended(*each, kind=Walk)) for each in waiting]
-    return found
+            found.append(ended(*waiting.popleft(), Walk))
+        lane = number % walks.at_once
+        waiting.append((seed, *started(partial(walk, walks, places, seed, lane))))
+    found += [ended(*each, Walk) for each in waiting]
+    return [asdict(each) for each in found]
 
 
 if __name__ == "__main__":

@@ -92,11 +92,9 @@ def crashes(tmp_path_factory: pytest.TempPathFactory) -> Crashes:
 
 
 def test_each_instant_runs_once_wherever_a_beat_is_killed(
-    crashes: Crashes, record_testsuite_property: Any, capsys: pytest.CaptureFixture[str]
+    crashes: Crashes, record_property: Any
 ) -> None:
-    with capsys.disabled():
-        print(f" {len(crashes.worlds)} crash points", end="")
-    record_testsuite_property("crash points", len(crashes.worlds))
+    record_property("crash points", len(crashes.worlds))
 
     assert crashes.wrong() == []
     assert len(crashes.worlds) > 100
@@ -134,7 +132,9 @@ def test_the_points_are_those_of_claim_deliver_mark_and_report(crashes: Crashes)
 
 @pytest.mark.parametrize("locks", ["database", "redis"])
 @pytest.mark.parametrize(("database", "broker"), [("postgresql", "redis"), ("mysql", "rabbitmq")])
-def test_so_it_is_on_servers(database: str, broker: str, locks: str, tmp_path: Path) -> None:
+def test_so_it_is_on_servers(
+    database: str, broker: str, locks: str, tmp_path: Path, record_property: Any
+) -> None:
     require("redis")
     with fresh_database(database, tmp_path) as url, fresh_broker(broker, tmp_path) as settings:
         with fresh_broker("redis", tmp_path) as memory:
@@ -142,6 +142,7 @@ def test_so_it_is_on_servers(database: str, broker: str, locks: str, tmp_path: P
             conf = {**settings, "jobsched_database_url": url, "jobsched_lock_backend": place}
             first, every = (0, 1) if ALL else (40, 20)
             crashes = tried(tmp_path, conf, first=first, every=every, behind_statements=ALL)
+    record_property("crash points", len(crashes.worlds))
 
     assert crashes.wrong() == []
     assert len(crashes.worlds) >= SAMPLE
