@@ -76,16 +76,17 @@ def insert_ready(
 
 
 def free_keys(conn: Connection, job_id: int, keys: Sequence[str]) -> None:
-    """Let fires of *keys* be made anew where those on record did not run; these are known by id.
+    """Let fires of *keys* be made anew where those on record will not run; these are known by id.
 
-    Who calls it holds the job's row.
+    One of which a beat may have published a copy keeps its own: the copy may arrive yet. Who calls
+    it holds the job's row.
     """
-    unsent = sa.and_(
-        fires.c.job_id == job_id,
-        fires.c.key.in_(keys),
-        fires.c.state.in_([FireState.SKIPPED.value, FireState.CANCELLED.value]),
+    unsent = sa.or_(
+        sa.and_(fires.c.state == FireState.SKIPPED.value, fires.c.publishes <= 1),
+        sa.and_(fires.c.state == FireState.CANCELLED.value, fires.c.publishes == 0),
     )
-    conn.execute(sa.update(fires).where(unsent).values(key=fires.c.id))
+    mine = sa.and_(fires.c.job_id == job_id, fires.c.key.in_(keys), unsent)
+    conn.execute(sa.update(fires).where(mine).values(key=fires.c.id))
 
 
 def insert_missed(
@@ -155,8 +156,9 @@ def mark_limited(conn: Connection, sent: Sequence[tuple[str, Rights, datetime]])
 
 
 def mark_cancelled(conn: Connection, ids: Sequence[str], reason: str) -> None:
-    """Note fires whose job no longer wants them."""
-    _move(conn, ids, FireState.CANCELLED, finished_at=database_now(), reason=reason)
+    """Note fires whose job no longer wants them, and that this time they were not published."""
+    over: Any = {"finished_at": database_now(), "publishes": fires.c.publishes - 1}
+    _move(conn, ids, FireState.CANCELLED, reason=reason, **over)
 
 
 def put_back(

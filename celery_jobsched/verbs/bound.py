@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from .. import fields as read
 from ..declare import Declaration, gather
@@ -19,7 +20,11 @@ from ..job import Job
 from ..runtime import Runtime
 from ..store import calendars
 from ..store.changes import Author
-from ..store.engine import begin_writing
+from ..store.engine import begin_writing, is_deadlock
+
+T = TypeVar("T")
+#: How often a transaction is begun that others may take the locks of.
+_TRIES = 5
 
 
 class Bound:
@@ -71,6 +76,18 @@ class Bound:
             return
         with self.runtime.engine.begin() as conn:
             yield conn
+
+    def _insist(self, work: Callable[[Connection], T], connection: Connection | None = None) -> T:
+        """What *work* comes to in a transaction; tried again where a beat's went before it."""
+        for _ in range(_TRIES - 1):
+            try:
+                with self._writing(connection) as conn:
+                    return work(conn)
+            except DBAPIError as error:
+                if connection is not None or not is_deadlock(error):
+                    raise
+        with self._writing(connection) as conn:
+            return work(conn)
 
     def _author(self, by: str | None, note: str | None = None) -> Author:
         """Who changes something, and why.

@@ -102,7 +102,8 @@ class Runs(Bound):
     ) -> Backfill:
         """Fire the instants of a job from *start* to *end* (now) that have not fired.
 
-        Those that were missed, skipped or cancelled have not; their records stay, too.
+        Those that were missed, skipped or cancelled have not; their records stay, too. But of one
+        that was cancelled when a beat had it in hand, a copy may run yet: it is left out.
         *limit* of them at most, oldest first; what is left out is told. Only what is on record can
         be known to have fired: what is older is left out. With *dry_run* nothing is written.
 
@@ -111,7 +112,8 @@ class Runs(Bound):
             InvalidJob: its row cannot be read, or names the argument that cannot be used.
         """
         most = read.whole(1)("limit", limit)
-        with self._writing(connection) as conn, naming(name):
+
+        def fill(conn: Connection) -> Backfill:
             jobs.definition_of(conn, name)  # nobody claims of it meanwhile
             job = jobs.find(conn, name, self.runtime.zone_name)
             now = conn.execute(sa.select(database_now())).scalar_one()
@@ -121,6 +123,9 @@ class Runs(Bound):
             if dry_run:
                 return wanted
             return _written(conn, job, wanted, now, self._said(by, note))
+
+        with naming(name):
+            return self._insist(fill, connection)
 
     def _kept_since(self, conn: Connection, job: Job) -> datetime:
         settings = self.runtime.settings

@@ -83,3 +83,24 @@ def test_a_record_of_skips_without_a_count_is_left_and_another_one_begins(
 
     counts = [row["count"] for row in hands.records.fires("job") if row["state"] == "skipped"]
     assert counts == (["many", 2] if column == "count" else [4])
+
+
+@pytest.mark.parametrize("state", ["pending", "sent", "succeeded"])
+@pytest.mark.parametrize("value", ["soon", "!", 5, "2029-01-01", "2031-01-01T00:00:00"])
+@pytest.mark.parametrize("column", ["ready_at", "check_at"])
+def test_an_instant_that_is_none_costs_no_more_than_a_look_a_poll(
+    hands: Hands, column: str, value: Any, state: str
+) -> None:
+    hands.add("job", keyword="go")
+    hands.jobs.fire("go")
+    hands.beat.settle()
+    spoil(hands, column, value, f"state = '{hands.states()[0]}'")
+    spoil(hands, "state", state, "1 = 1")
+    hands.pass_time(1)
+
+    slept = []
+    for _ in range(10):
+        slept.append(hands.beat.tick())
+        hands.clock.advance(seconds=slept[-1])
+
+    assert slept == pytest.approx([0.2] * 10)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ import sqlalchemy as sa
 
 from celery_jobsched import InvalidJob, JobNotFound
 from celery_jobsched.fire import clock_key
-from celery_jobsched.store import tables
+from celery_jobsched.store import fires, tables
 from tests.pace import paced
 from tests.persons import Person
 from tests.processes import Beat, wait_until
+from tests.services import fresh_database
 from tests.stacks import Stack
 
 UTC = timezone.utc
@@ -172,6 +175,69 @@ def test_what_was_cancelled_again_may_be_filled_again(person: Person) -> None:
     rows = person.records.fires("hourly")
     assert sorted(row["id"] for row in rows) == sorted(filled)
     assert [row["state"] for row in rows] == ["cancelled"] * 3
+
+
+def test_what_was_cancelled_with_a_copy_on_its_way_is_not_filled_again(person: Person) -> None:
+    person.jobs.add("hourly", task="proj.note", cron="0 * * * *")
+    at = this_hour() - HOUR
+    (fire,) = person.jobs.backfill("hourly", at, at).ids
+    with person.records.engine.begin() as conn:
+        # A beat takes it, publishes it perhaps, and is held up; then somebody stops the job.
+        fires.take_ready(conn, this_hour() + HOUR, 10, "UTC")
+    person.jobs.stop("hourly")
+
+    again = person.jobs.backfill("hourly", at, at)
+
+    assert [(row["id"], row["state"]) for row in person.records.fires("hourly")] == [
+        (fire, "cancelled")
+    ]
+    assert [each.code for each in again.left_out] == ["fired"]
+
+
+def test_what_a_beat_cancelled_may_be_filled(person: Person) -> None:
+    person.jobs.add("hourly", task="proj.note", cron="0 * * * *")
+    at = this_hour() - HOUR
+    (fire,) = person.jobs.backfill("hourly", at, at).ids
+    person.records.edit("hourly", enabled=False)
+    with person.records.engine.begin() as conn:
+        fires.take_ready(conn, this_hour() + HOUR, 10, "UTC")
+        fires.mark_cancelled(conn, [fire], "its job was paused")
+
+    again = person.jobs.backfill("hourly", at, at)
+
+    assert len(again.ids) == 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_backfill_that_a_deadlock_ended_is_tried_again(kind: str, tmp_path: Path) -> None:
+    with fresh_database(kind, tmp_path) as url:
+        person = Person(url, tmp_path)
+        person.jobs.add("hourly", task="proj.note", cron="0 * * * *")
+        at = this_hour() - HOUR
+        person.jobs.backfill("hourly", at - 99 * HOUR, at)
+        person.jobs.stop("hourly")
+        with person.records.engine.connect() as conn, ThreadPoolExecutor() as threads:
+            # A beat's way: the fires first, then their job. It has written more: it goes on.
+            conn.execute(sa.update(tables.fires).values(reason="held"))
+            filling = threads.submit(person.jobs.backfill, "hourly", at, at)
+            wait_until(lambda: is_waiting(person), 20)
+            conn.execute(sa.update(tables.jobs).values(description="held"))
+            conn.commit()
+            filled = filling.result(30)
+        person.close()
+
+    assert len(filled.ids) == 1
+
+
+def is_waiting(person: Person) -> bool:
+    """Whether anybody waits for a lock of this database."""
+    asked = {
+        "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database()",
+        "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    }
+    with person.records.engine.connect() as conn:
+        return bool(conn.execute(sa.text(asked[conn.dialect.name])).scalar())
 
 
 def test_a_backfill_and_the_schedule_never_meet(person: Person) -> None:
