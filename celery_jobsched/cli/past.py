@@ -178,7 +178,7 @@ def _or_none(value: str | None) -> str:
 
 
 def _cells(fire: FireView, zone_name: str, now: datetime) -> tuple[str, ...]:
-    why = fire.error or fire.reason or ""
+    why = "; ".join(each for each in (fire.error, fire.reason) if each)
     if fire.until_at is not None and fire.until_at != fire.fire_at:
         many = "many" if fire.count is None else str(fire.count)
         why = f"{why} ({many} until {_short(fire.until_at, zone_name, now)})".lstrip()

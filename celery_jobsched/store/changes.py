@@ -78,6 +78,16 @@ class Change:
         return [each for each in both if each.was != each.became]
 
     @property
+    def before(self) -> dict[str, str]:
+        """The columns as they were, those that planning reads and what else differs, as texts."""
+        return _values(self.was)
+
+    @property
+    def was_in_error(self) -> bool:
+        """Whether the row was known to be in error before: its schedule, or something else."""
+        return _has_all(self.before)
+
+    @property
     def paused(self) -> bool | None:
         """Whether it paused the job (True) or resumed it (False); None: neither."""
         ends = {each.column: each.became for each in self.differences}.get("enabled")

@@ -96,6 +96,8 @@ class Facts:
     refusal: str | None = None
     #: What holds up all schedules now.
     freeze: Freeze | None = None
+    #: How often a beat looks.
+    poll: timedelta = timedelta(seconds=0.2)
 
     def said(self, at: datetime) -> str:
         """An instant by the clocks of the job's zone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
@@ -222,6 +222,7 @@ class Looks(Bound):
             beats=[(each["id"], each["name"], each["seen_at"]) for each in meta.living(conn)],
             kept_since=history.kept_since(conn, row["id"], now, age, most, least),
             freeze=meta.frozen(conn),
+            poll=timedelta(seconds=settings.poll_interval),
         )
 
     def _asked(

@@ -11,12 +11,15 @@ from ..fire import FireState, Origin, made_at
 from ..job import Job
 from ..plan import grace
 from ..views import FireView, duration
+from ..words.english import ordinal
 from .facts import Explanation, Facts, Holding, Step, beat_in_words, beats_in_words
 
 _RAN = {
     FireState.STARTED.value, FireState.RETRYING.value, FireState.SUCCEEDED.value,
-    FireState.FAILED.value, FireState.LOST.value,
+    FireState.LOST.value,
 }  # fmt: skip
+#: Where the reason has a step of its own.
+_REASON_IS_TOLD = {FireState.SKIPPED.value, FireState.CANCELLED.value}
 
 
 def of_fire(facts: Facts, fire: FireView) -> Explanation:
@@ -24,9 +27,20 @@ def of_fire(facts: Facts, fire: FireView) -> Explanation:
     steps = [*_owed(facts, fire), *_taken(facts, fire), *_slot(facts, fire), *_sent(facts, fire)]
     steps += [*_run(facts, fire), *_advice(fire)]
     at = facts.at if fire.until_at and facts.at else fire.fire_at
-    ran = fire.state in _RAN or (fire.state == FireState.SENT.value and fire.check_at is None)
+    ran = _ran(fire)
     summary = f"{fire.job} at {facts.said(at)}: {_outcome(fire)}."
     return Explanation(fire.job, at, ran, summary, tuple(steps), fire)
+
+
+def _ran(fire: FireView) -> bool:
+    if fire.state == FireState.FAILED.value:
+        return fire.sent_at is not None and not _was_discarded(fire)
+    return fire.state in _RAN or (fire.state == FireState.SENT.value and fire.check_at is None)
+
+
+def _was_discarded(fire: FireView) -> bool:
+    """Whether its worker could not begin with it: of each other run it says since when."""
+    return fire.worker is not None and fire.started_at is None
 
 
 def _outcome(fire: FireView) -> str:
@@ -50,6 +64,8 @@ def _outcome(fire: FireView) -> str:
         return "sent; how it ended is not known"
     if fire.state == FireState.FAILED.value and fire.sent_at is None:
         return "failed, it could not be sent"
+    if fire.state == FireState.FAILED.value and _was_discarded(fire):
+        return "failed, it did not run"
     return words.get(fire.state, fire.state)
 
 
@@ -63,14 +79,19 @@ def _owed(facts: Facts, fire: FireView) -> Iterator[Step]:
         Origin.BACKFILL.value: "by a backfill",
     }
     text = own.get(fire.origin, fire.origin)
-    by_hand = fire.origin in {Origin.MANUAL.value, Origin.BACKFILL.value}
-    if by_hand and fire.reason and fire.reason.startswith("run by"):
+    if _is_why_by_hand(fire):
         text += f": {fire.reason}"
     if fire.until_at is not None and fire.until_at != fire.fire_at:
         many = "many" if fire.count is None else str(fire.count)
         span = f"{facts.said(fire.fire_at)} to {facts.said(fire.until_at)}"
         text += f"; one record for {many} instants, {span}"
     yield Step("owed", True, text)
+
+
+def _is_why_by_hand(fire: FireView) -> bool:
+    """Whether its reason says who wanted it, and why."""
+    by_hand = fire.origin in {Origin.MANUAL.value, Origin.BACKFILL.value}
+    return by_hand and (fire.reason or "").startswith("run by")
 
 
 def _taken(facts: Facts, fire: FireView) -> Iterator[Step]:
@@ -133,7 +154,7 @@ def _sent(facts: Facts, fire: FireView) -> Iterator[Step]:
     if fire.state == FireState.PENDING.value:
         yield Step("sent", False, _unsent(facts, fire))
     elif fire.sent_at is not None:
-        often = f", for the {fire.publishes}th time" if fire.publishes > 1 else ""
+        often = f", for the {ordinal(fire.publishes)} time" if fire.publishes > 1 else ""
         yield Step("sent", True, f"{facts.said(fire.sent_at)}{often}")
 
 
@@ -156,7 +177,9 @@ def _run(facts: Facts, fire: FireView) -> Iterator[Step]:
 
 def _ending(fire: FireView) -> str:
     said = fire.error or fire.result
-    return f"{fire.state}: {said}" if said else fire.state
+    ending = f"{fire.state}: {said}" if said else fire.state
+    is_told = fire.state in _REASON_IS_TOLD or _is_why_by_hand(fire)
+    return ending if is_told or not fire.reason else f"{ending} ({fire.reason})"
 
 
 def _advice(fire: FireView) -> Iterator[Step]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..clock import TICK
 from ..job import Job
 from ..plan import due_at, is_spent
-from ..store.planned import SCHEDULE
 from ..views import JobState, duration
 from .facts import (
     Explanation,
@@ -20,6 +19,10 @@ from .facts import (
     is_due,
     paused_in_words,
 )
+from .former import Former, former_of
+
+#: For so long at least it is no wonder that no beat has taken what is due.
+_JUST_NOW = timedelta(seconds=1)
 
 
 def of_now(facts: Facts, job: Job) -> Explanation:
@@ -39,13 +42,36 @@ def of_instant(facts: Facts, job: Job, at: datetime) -> Explanation:
         return answer_no(
             facts, "this process cannot tell when it fires", Step("row", None, job.lacks)
         )
+    then = former_of(facts, job, at)
+    if then is not None:
+        return _of_former(facts, job, at, then)
     if job.next_after(at - TICK) != at:
         return _not_owed(facts, job, at)
     owed = Step("owed", True, f"by its schedule: {facts.view.words}")
-    if at > facts.now:
+    if due_at(job, at) > facts.now:
         return _to_come(facts, job, at, owed)
     why, step = _why_not(facts, job, at)
     return answer_no(facts, why, owed, step)
+
+
+def _of_former(facts: Facts, job: Job, at: datetime, then: Former) -> Explanation:
+    """Of an instant at which the row said something else than it does now."""
+    changed = Step("schedule", False, then.said(facts))
+    if job.first_past is not None and at < job.first_past:
+        return answer_no(facts, *_not_made(facts))
+    if then.trouble is not None:
+        step = Step("row", False, then.trouble)
+        return answer_no(facts, "its row could not be read then", step, changed)
+    if then.job is None:
+        return answer_no(facts, "its schedule was another one then", changed)
+    words = then.job.describe()
+    if then.job.next_after(at - TICK) != at:
+        step = Step("owed", False, f"its schedule was: {words}")
+        why = "nothing was owed then: its schedule was another one"
+        return answer_no(facts, why, step, changed)
+    owed = Step("owed", True, f"by its schedule of that time: {words}")
+    why, step = _paused_or_old(facts, at) or _NO_RECORD
+    return answer_no(facts, why, owed, step, changed)
 
 
 def _not_owed(facts: Facts, job: Job, at: datetime) -> Explanation:
@@ -83,33 +109,54 @@ def _to_come(facts: Facts, job: Job, at: datetime, owed: Step) -> Explanation:
         return answer_no(facts, "it is to come, but the job has no fires left", owed, _spent(job))
     due = due_at(job, at)
     more = [Step("jitter", None, f"due at {facts.said(due)}")] if due != at else []
-    return answer_no(facts, f"it is to come, in {duration(at - facts.now)}", owed, *more)
+    return answer_no(facts, f"it is to come, in {duration(due - facts.now)}", owed, *more)
 
 
 def _why_not(facts: Facts, job: Job, at: datetime) -> tuple[str, Step]:
     """Why an instant that the schedule names, and that is past, is on no record."""
     if job.first_past is not None and at < job.first_past:
-        return "the job was not made yet", Step("made", False, facts.said(facts.created_at))
+        return _not_made(facts)
     if is_due(facts) and facts.view.next_fire_at is not None and at >= facts.view.next_fire_at:
-        late = duration(facts.now - at)
-        return f"it is due since {late}, and no beat has taken it", Step(
-            "claimed", False, _refused(facts, job)
-        )
-    paused = _paused_at(facts, at)
-    if paused is not None:
-        return "the job was paused", paused
-    other = _other_schedule(facts, at)
-    if other is not None:
-        return "its schedule was another one then", other
-    if at < facts.kept_since:
-        text = f"records are kept since {facts.said(facts.kept_since)}"
-        return "records so old are no longer kept", Step("record", None, text)
+        return _due(facts, job, at)
+    known = _paused_or_old(facts, at)
+    if known is not None:
+        return known
     if is_spent(job):
         return "the job has no fires left", _spent(job)
     if not job.enabled:
         return "the job is paused", paused_in_words(facts)
-    text = "none is there: it came due while its row was edited or could not be read"
-    return "it did not fire", Step("record", False, text)
+    return _NO_RECORD
+
+
+_NO_RECORD = (
+    "it did not fire",
+    Step("record", False, "none: it came due while its row was edited or could not be read"),
+)
+
+
+def _not_made(facts: Facts) -> tuple[str, Step]:
+    return "the job was not made yet", Step("made", False, facts.said(facts.created_at))
+
+
+def _paused_or_old(facts: Facts, at: datetime) -> tuple[str, Step] | None:
+    paused = _paused_at(facts, at)
+    if paused is not None:
+        return "the job was paused", paused
+    if at < facts.kept_since:
+        text = f"records are kept since {facts.said(facts.kept_since)}"
+        return "records so old are no longer kept", Step("record", None, text)
+    return None
+
+
+def _due(facts: Facts, job: Job, at: datetime) -> tuple[str, Step]:
+    """Of an instant that is due, and that no beat has taken."""
+    late = facts.now - max(at, facts.view.due_at or at)
+    is_refused = job.lacks or facts.refusal is not None
+    if late < max(_JUST_NOW, 2 * facts.poll) and alive(facts) and not (is_refused or facts.freeze):
+        text = f"{beats_in_words(facts)}, and one looks within {duration(facts.poll)}"
+        return "it is due just now", Step("claimed", None, text)
+    why = f"it has been due for {duration(late)}, and no beat has taken it"
+    return why, Step("claimed", False, _refused(facts, job))
 
 
 def _refused(facts: Facts, job: Job) -> str:
@@ -135,19 +182,6 @@ def _paused_at(facts: Facts, at: datetime) -> Step | None:
         who = f" by {change.by}" if change.by else ""
         note = f': "{change.note}"' if change.note else ""
         return Step("paused", False, f"paused{who} {facts.said(change.at)}{note}")
-    return None
-
-
-def _other_schedule(facts: Facts, at: datetime) -> Step | None:
-    for change in facts.changes:
-        if change.at <= at or change.was is None:
-            continue
-        for each in change.differences:
-            if each.column in SCHEDULE:
-                who = f" by {change.by}" if change.by else ""
-                text = f"{each.column} {each.was} -> {each.became}"
-                when = facts.said(change.at)
-                return Step("schedule", False, f"changed{who} {when}: {text}")
     return None
 
 

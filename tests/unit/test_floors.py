@@ -56,7 +56,7 @@ FLOORS = (
     "importers.redbeat_rules importers.redbeat importers.shelf importers.apscheduler",
     "importers.pykit importers.places importers.sources",
     "verbs verbs.bound verbs.edits verbs.runs verbs.stops verbs.freezes verbs.drains verbs.status",
-    "verbs.facts verbs.of_fires verbs.of_instants verbs.explaining verbs.looks",
+    "verbs.facts verbs.former verbs.of_fires verbs.of_instants verbs.explaining verbs.looks",
     "verbs.transfer verbs.imports verbs.checks verbs.declares",
     "jobs",
     "beat testing",
