@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from celery_jobsched.locks.redis import RedisLocks
 from celery_jobsched.store.engine import make_engine
 
 KEY = "the key"
+#: Time passes while it is waited for.
+_NEVER = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,12 @@ class Claimant:
             hold = Hold(fire, (Limit(KEY, self.game.limit),), timedelta(seconds=self.game.lease_s))
             if self._asks("took", "acquire", hold):
                 self._works(hold)
-            time.sleep(self.dice.uniform(0, self.game.poll_s))
+            _NEVER.wait(self.dice.uniform(0, self.game.poll_s))
 
     def _works(self, hold: Hold) -> None:
         until = time.monotonic() + self.dice.uniform(0, self.game.lease_s)
         while time.monotonic() < until:
-            time.sleep(self.dice.uniform(0, self.game.lease_s / 4))
+            _NEVER.wait(self.dice.uniform(0, self.game.lease_s / 4))
             if not self._asks("kept", "renew", hold):
                 self.note("left", hold.fire)
                 return
@@ -151,7 +154,7 @@ def main(game: Game) -> int:
                 os.waitpid(pid, 0)
                 os.write(blow, f"{end:<32}".encode())
                 living.append(start(game, whistle))
-            time.sleep(0.005)
+            _NEVER.wait(0.005)
     return max(os.waitpid(pid, 0)[1] for pid in living)
 
 

@@ -64,8 +64,8 @@ def test_what_moves_a_terminal_is_shown_as_a_sign(
 
 
 @pytest.mark.parametrize("by", ["x" * 256, "a\0b", "a\u202eb", "a\nb"])
-def test_who_changes_a_job_is_a_name(small_person: Person, by: str) -> None:
-    jobs = small_person.jobs
+def test_who_changes_a_job_is_a_name(person: Person, by: str) -> None:
+    jobs = person.jobs
     jobs.add("mine", task="proj.note", every="1 hour")
 
     for verb in (jobs.pause, jobs.resume, jobs.stop, jobs.run, jobs.remove):
@@ -74,8 +74,8 @@ def test_who_changes_a_job_is_a_name(small_person: Person, by: str) -> None:
     assert jobs["mine"].enabled
 
 
-def test_why_is_a_text_that_every_database_takes(small_person: Person) -> None:
-    jobs = small_person.jobs
+def test_why_is_a_text_that_every_database_takes(person: Person) -> None:
+    jobs = person.jobs
     jobs.add("mine", task="proj.note", every="1 hour", note="two\nlines")
 
     for verb in (jobs.pause, jobs.resume, jobs.stop, jobs.run, jobs.remove):

@@ -71,15 +71,15 @@ def test_what_was_not_sent_is_cancelled_and_what_lies_in_the_queue_is_withdrawn(
 
 
 def test_what_has_ended_is_left_as_it_is_and_what_may_run_unknown_is_asked(
-    small_person: Person,
+    person: Person,
 ) -> None:
-    jobs, records = small_person.jobs, small_person.records
+    jobs, records = person.jobs, person.records
     jobs.add("report", task="proj.note", keyword="go")
     was_heard(records)
-    small_person.beat()
+    person.beat()
     for _ in range(3):
         jobs.fire("go")
-    small_person.beat()
+    person.beat()
     done, unknown, old = (row["id"] for row in records.fires("report"))
     fires, over = tables.fires, {"check_at": None}
     records.run(sa.update(fires).values(over))
@@ -97,11 +97,11 @@ def test_what_has_ended_is_left_as_it_is_and_what_may_run_unknown_is_asked(
 
 
 def test_what_was_sent_keeps_its_slot_as_long_as_no_worker_ever_reported(
-    small_person: Person,
+    person: Person,
 ) -> None:
-    jobs, records = small_person.jobs, small_person.records
+    jobs, records = person.jobs, person.records
     jobs.add("report", task="proj.note", keyword="go", max_concurrency=1, overlap="wait")
-    with ticking(small_person.stack, small_person.app()) as beat:
+    with ticking(person.stack, person.app()) as beat:
         settle(beat)
         for _ in range(2):
             jobs.fire("go")
@@ -119,12 +119,12 @@ def test_what_was_sent_keeps_its_slot_as_long_as_no_worker_ever_reported(
     assert states(records, "report") == ["sent", "cancelled"]
 
 
-def test_there_may_be_nothing_to_stop_or_no_such_job(small_person: Person) -> None:
-    small_person.jobs.add("idle", task="proj.note", every="1 hour")
+def test_there_may_be_nothing_to_stop_or_no_such_job(person: Person) -> None:
+    person.jobs.add("idle", task="proj.note", every="1 hour")
 
-    assert small_person.jobs.stop("idle") == ([], [], [])
+    assert person.jobs.stop("idle") == ([], [], [])
     with pytest.raises(JobNotFound, match="'nobody'"):
-        small_person.jobs.stop("nobody")
+        person.jobs.stop("nobody")
 
 
 def test_a_broker_that_is_away_is_told_and_what_was_not_sent_is_cancelled(tmp_path: Path) -> None:

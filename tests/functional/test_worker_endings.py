@@ -103,8 +103,6 @@ ENDINGS = {
 
 
 KILLED = {"terminated": "SIGTERM", "terminated by SIGKILL": "SIGKILL"}
-#: Each takes the pool up to five seconds: so long it may be before it looks for its dead.
-SLOW = {name for name in ENDINGS if "kill" in name.lower()} | {"terminated"}
 
 
 @dataclass(frozen=True)
@@ -122,16 +120,14 @@ class Ended:
     scope="module", params=[("sqlite", "redis"), ("postgresql", "rabbitmq")], ids="-".join
 )
 def ended(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Ended]:
-    """All of them at once in one worker; what the pool alone can tell on one broker only."""
+    """All of them at once in one worker."""
     folder: Path = tmp_path_factory.mktemp("endings")
-    names = set(ENDINGS) if request.param[1] == "redis" else set(ENDINGS) - SLOW
     with fresh_sender(*request.param, folder) as sender:
         with worker(sender, pool="prefork", concurrency=6) as it:
-            fires = {name: _send(sender, ENDINGS[name]) for name in sorted(names)}
+            fires = {name: _send(sender, ENDINGS[name]) for name in sorted(ENDINGS)}
             for name, signal in KILLED.items():
-                if name in fires:
-                    wait_until(lambda name=name: sender.runs(fires[name]), 20, it.log)
-                    sender.app.control.revoke(fires[name], terminate=True, signal=signal)
+                wait_until(lambda name=name: sender.runs(fires[name]), 20, it.log)
+                sender.app.control.revoke(fires[name], terminate=True, signal=signal)
             for name, fire in fires.items():
                 sender.wait_for(fire, ENDINGS[name].states[-1], seconds=30)
             yield Ended(sender, fires)

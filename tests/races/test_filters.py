@@ -7,6 +7,7 @@ of this file look at.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ ROLES = ("a", "b")
 #: How many jobs of each role, on each database, and how many of a role that nobody has.
 SIZES = {"postgresql": (5000, 1000), "sqlite": (500, 200)}
 WATCHED_S = 4.0
+#: A round over what is left, at least.
+ROUND_S = 1.0
+#: Time passes while it is waited for.
+_NEVER = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def _play(stack: Stack, records: Records, collector: Collector, count: int, left
     )
     due_at = _make_due(records, {"a": count, "b": count, "nobody": left})
     wait_until(lambda: len(tables.fires("job %")) >= 2 * count, 60, beats[0].log)
-    time.sleep(1)  # a round over what is left
+    _NEVER.wait(ROUND_S)
     idle_cpu = _cpu_of(beats, WATCHED_S)
     ids = {role: _id_of(tables, beat) for role, beat in zip(ROLES, beats, strict=True)}
     for beat in beats:
@@ -111,7 +116,7 @@ def _make_due(records: Records, counts: dict[str, int]) -> datetime:
 def _cpu_of(beats: list[Beat], seconds: float) -> list[float]:
     """The share of a core that each of them takes for so long."""
     begun, before = time.monotonic(), [_cpu_seconds(beat.pid) for beat in beats]
-    time.sleep(seconds)
+    _NEVER.wait(seconds)
     after, took = [_cpu_seconds(beat.pid) for beat in beats], time.monotonic() - begun
     return [(b - a) / took for a, b in zip(before, after, strict=True)]
 
