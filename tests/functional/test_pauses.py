@@ -51,9 +51,10 @@ def test_a_resumed_job_may_fail_as_often_as_before(person: Person) -> None:
 def test_a_resumed_job_fires_for_the_past_only_when_it_is_to_catch_up(
     person: Person, seen: bool, catch_up: bool, fired: list[str]
 ) -> None:
-    person.jobs.add("hourly", task="proj.note", cron="0 * * * *")
+    now = datetime.now(UTC)
+    person.jobs.add("hourly", task="proj.note", cron=f"{(now.minute + 30) % 60} * * * *")
     person.beat()
-    before = datetime.now(UTC) - 5 * HOUR
+    before = now - 5 * HOUR
     person.records.edit("hourly", due_at=before, next_fire_at=before)
     person.jobs.pause("hourly")
     person.records.edit("hourly", paused_at=before)
