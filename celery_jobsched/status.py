@@ -164,6 +164,19 @@ class Status:
         """What somebody should know, though fires go out."""
         return list(self._notes())
 
+    @property
+    def verdict(self) -> str:
+        """What is said where there is no problem: ok, and which jobs want a look all the same."""
+        said = []
+        if broken := self.jobs.get(JobState.ERROR):
+            said.append(f"{_jobs(broken)} in error: see `jobs check`")
+        wrong = [each for each in (JobState.LATE, JobState.FAILING) if self.jobs.get(each)]
+        if wrong:
+            counts = ", ".join(f"{_jobs(self.jobs[each])} {each.value}" for each in wrong)
+            states = ",".join(each.value for each in wrong)
+            said.append(f"{counts}: see `jobs list state:{states}`")
+        return "ok" + (f", {'; '.join(said)}" if said else "")
+
     def to_dict(self) -> dict[str, Any]:
         """For programs: durations in seconds, instants in ISO 8601."""
         found: dict[str, Any] = _plain(asdict(self))
@@ -202,6 +215,10 @@ class Status:
                 f"of {self.fires.unheard:,} of the latest {self.fires.recent:,} fires no worker "
                 "told how they went: it lacks celery_jobsched.worker, or has its locks elsewhere"
             )
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} job{'' if count == 1 else 's'}"
 
 
 def _plain(value: Any) -> Any:

@@ -83,7 +83,7 @@ class FireView:
 
     @property
     def mark(self) -> str:
-        """Its state as one sign: + ok, x failed, - skipped, ! missed, ? lost, > running."""
+        """Its state as one sign; the legend of ``list`` tells them."""
         return _MARKS.get(self.state, ".")
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,8 +96,8 @@ class FireView:
 _MARKS = {
     FireState.SUCCEEDED.value: "+",
     FireState.FAILED.value: "x",
-    FireState.REVOKED.value: "x",
-    FireState.EXPIRED.value: "x",
+    FireState.REVOKED.value: "~",
+    FireState.EXPIRED.value: "~",
     FireState.SKIPPED.value: "-",
     FireState.CANCELLED.value: "-",
     FireState.MISSED.value: "!",

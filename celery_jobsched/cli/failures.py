@@ -47,7 +47,9 @@ def failing_in_words() -> Iterator[None]:
         raise _ending(str(error), _USAGE) from error
     except JobNotFound as error:
         raise _ending(str(error), NO_SUCH_JOB) from error
-    except (JobExistError, JobOwned, JobChanged) as error:
+    except JobOwned as error:
+        raise _ending(f"{error} (--force)", FAILED) from error
+    except (JobExistError, JobChanged) as error:
         raise _ending(str(error), FAILED) from error
     except DBAPIError as error:
         raise _of_database(error) from error

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 _LIMIT = 50
 _HEADINGS = ("STATE", "NAME", "SCHEDULE", "NEXT", "IN", "LAST", "TOOK", "RECENT")
 _WIDE = ("TASK", "QUEUE", "ZONE", "SOURCE", "OVERLAP", "LIMIT")
-_LEGEND = "RECENT oldest first: + ok  x failed  - skipped  ! missed  ? lost  > running  . under way"
+_LEGEND = (
+    "RECENT oldest first: + ok  x failed  ~ revoked, expired  - skipped, cancelled  ! missed  "
+    "? lost  > running  . under way"
+)
 
 
 @click.command(

@@ -60,7 +60,7 @@ def status(
         codes.append(ANSWER_IS_NO if problems else 0)
         records[alias] = found.to_dict() | {"problems": problems}
         if not (quiet or as_json):
-            for line in (*_lines(found), *(problems or ["ok"])):
+            for line in (*_lines(found), *(problems or [found.verdict])):
                 tell(line, indent=" " * _TITLE)
     if as_json and not quiet and records:
         click.echo(json.dumps(records.get(None, records), indent=1))

@@ -85,6 +85,7 @@ def test_what_the_configuration_declares_is_refused_unless_forced(person: Person
 
     assert refused.exit_code == 1
     assert "declared in the configuration of 'proj'" in refused.stderr
+    assert "(--force)" in refused.stderr
     assert (forced.exit_code, paused.exit_code) == (0, 0)
 
 

@@ -124,6 +124,7 @@ def test_why_a_run_was_asked_to_end_stands_beside_its_end(small_person: Person) 
         worker="w", error="terminated", reason="asked to end: replaced by 01a1", publishes=2,
     )  # fmt: skip
 
+    assert small_person.jobs.view("job").marks == "~"
     told, history = codes(small_person, "job"), runs(small_person)("history", "job").output
 
     assert told["ended"].endswith(": revoked: terminated (asked to end: replaced by 01a1)")

@@ -56,6 +56,20 @@ def test_it_tells_of_beats_queues_jobs_and_what_is_on_its_way(person: Person) ->
     assert jobs.status(counts=False).jobs == {}
 
 
+def test_what_is_ok_names_the_jobs_that_want_a_look() -> None:
+    def said(**counts: int) -> str:
+        jobs = {JobState[name]: count for name, count in counts.items()}
+        return Status(NOW, Service("db"), HEAD, HEAD, jobs=jobs).verdict
+
+    assert said(OK=3, ERROR=0) == "ok"
+    assert said(ERROR=1) == "ok, 1 job in error: see `jobs check`"
+    assert said(FAILING=2) == "ok, 2 jobs failing: see `jobs list state:failing`"
+    assert said(FAILING=2, LATE=1, ERROR=4) == (
+        "ok, 4 jobs in error: see `jobs check`; "
+        "1 job late, 2 jobs failing: see `jobs list state:late,failing`"
+    )
+
+
 def test_workers_are_those_that_told_of_the_latest_fires(small_person: Person) -> None:
     jobs, records = small_person.jobs, small_person.records
     jobs.add("it", task="proj.note", keyword="go")
