@@ -6,7 +6,7 @@ Skips of one job that follow each other, for the same reason, are one row, with 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -135,8 +135,9 @@ def _skip(conn: Connection, skips: Sequence[Skip]) -> list[Skip]:
     if not skips:
         return []
     _give_back(conn, skips)
-    groups = [list(group) for _, group in groupby(sorted(skips, key=_by_job), _alike)]
-    former = _former(conn, groups)
+    before_of = _before(conn, skips)
+    groups = _groups(skips, before_of)
+    former = _former(conn, {group[0].fire.id: before_of[group[0].fire.id] for group in groups})
     begun: list[Skip] = []
     kept: list[dict[str, Any]] = []
     gone: list[str] = []
@@ -176,8 +177,8 @@ def _continues(skip: Skip, before: RowMapping) -> bool:
     return bool(before["state"] == FireState.SKIPPED.value and before["reason"] == skip.reason)
 
 
-def _former(conn: Connection, groups: Sequence[Sequence[Skip]]) -> dict[str, RowMapping]:
-    """The record of the same job before each group, by the id of the group's first; locked."""
+def _before(conn: Connection, skips: Sequence[Skip]) -> dict[str, str | None]:
+    """The id of the record of the same job before each fire, by the fire's."""
     before = fires.alias("before")
     newest = (
         sa.select(before.c.id)
@@ -186,11 +187,28 @@ def _former(conn: Connection, groups: Sequence[Sequence[Skip]]) -> dict[str, Row
         .limit(1)
         .scalar_subquery()
     )
-    heads = sa.select(fires.c.id, newest.label("former"))
-    found = conn.execute(heads.where(fires.c.id.in_([group[0].fire.id for group in groups])))
-    heads_of = {former: head for head, former in found}
+    these = fires.c.id.in_([skip.fire.id for skip in skips])
+    return {row[0]: row[1] for row in conn.execute(sa.select(fires.c.id, newest).where(these))}
+
+
+def _groups(skips: Sequence[Skip], before_of: Mapping[str, str | None]) -> list[list[Skip]]:
+    """Those that follow each other, with nothing of the same job between them."""
+    groups: list[list[Skip]] = []
+    for skip in sorted(skips, key=_by_job):
+        last = groups[-1][-1] if groups else None
+        follows = last is not None and before_of[skip.fire.id] == last.fire.id
+        if last is not None and follows and _alike(last) == _alike(skip):
+            groups[-1].append(skip)
+        else:
+            groups.append([skip])
+    return groups
+
+
+def _former(conn: Connection, heads: Mapping[str, str | None]) -> dict[str, RowMapping]:
+    """The records that are named for these ids; locked."""
+    heads_of = {former: head for head, former in heads.items() if former is not None}
     query = sa.select(fires.c.id, fires.c.state, fires.c.reason, fires.c.count, fires.c.origin)
-    query = query.where(fires.c.id.in_([each for each in heads_of if each is not None]))
+    query = query.where(fires.c.id.in_(list(heads_of)))
     rows = conn.execute(query.order_by(fires.c.id).with_for_update()).mappings()
     return {heads_of[row["id"]]: row for row in rows}
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from celery_jobsched.fire import FireState
 from celery_jobsched.limits import Limit, Rights
 from celery_jobsched.locks import CopyState, Hold, Report
-from celery_jobsched.store import fires, tables, waiting
+from celery_jobsched.store import claims, fires, tables, waiting
+from celery_jobsched.store.pages import Claimant
 from celery_jobsched.testing import Beat as OtherBeat
 from tests.hands import START, Hands, by_hand
 from tests.services import DATABASES
@@ -92,6 +93,25 @@ def test_skips_that_follow_each_other_are_one_record_with_its_reason(hands: Hand
     assert skipped["reason"] == "overlap = skip: 1 of 1 slots of 'job job' are taken"
     assert (skipped["until_at"] - skipped["fire_at"]).total_seconds() == 4
     assert (skipped["ready_at"], skipped["waiting_for"]) == (None, None)
+
+
+def test_what_ran_in_the_midst_of_skips_is_no_part_of_their_record(hands: Hands) -> None:
+    hands.add("job", every="1 second", max_concurrency=1)
+    hands.end_oldest("job")
+    for second in range(1, 6):
+        hands.clock.advance(seconds=1)
+        with hands.records.engine.begin() as conn:
+            claims.claim_due(conn, hands.clock.now(), 10, Claimant("another"))
+            # The locks were away, for a shorter time when the second one was to be sent.
+            asked_again_at = START + timedelta(seconds=7 if second == 3 else 8)
+            of_this = tables.fires.c.fire_at == START + timedelta(seconds=second)
+            left = {"ready_at": asked_again_at, "publishes": 0}
+            conn.execute(sa.update(tables.fires).where(of_this).values(left))
+    hands.edit("job", ends_at=hands.clock.now())
+    hands.clock.advance(seconds=5)
+    hands.beat.settle()
+
+    assert hands.told("job") == ["0 succeeded", "1-2 skipped", "3 sent", "4-5 skipped"]
 
 
 def test_who_waited_is_published_once_and_waits_no_more(hands: Hands) -> None:
