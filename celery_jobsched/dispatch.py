@@ -149,13 +149,15 @@ class Dispatcher:
     def _note_lags(self, outcome: Outcome, batch: Batch) -> None:
         """Note how late the schedule's fires were sent, of those that were sent for the first time.
 
-        One that waited for a slot is not late by this beat's doing.
+        One that waited for a slot is not late by this beat's doing. The first one of a job may be
+        due before the job was made, at the beginning of that second.
         """
         moment, sent = self.publisher.monotonic(), set(outcome.sent)
         at = batch.now + timedelta(seconds=moment - batch.moment)
-        for fire in (each.fire for each in batch.deliveries if each.fire.id in sent):
+        for fire, job in ((it.fire, it.job) for it in batch.deliveries if it.fire.id in sent):
             if fire.origin is Origin.SCHEDULE and fire.is_newcomer:
-                self.lags.note(at - fire.due_at, moment)
+                made_at = job and job.created_at
+                self.lags.note(at - max(fire.due_at, made_at or fire.due_at), moment)
 
     def _publish(self, batch: Batch, deliveries: Sequence[Delivery]) -> tuple[Granted, Outcome]:
         """Publish those that have the slots they need, once the broker answers."""

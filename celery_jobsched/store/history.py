@@ -18,6 +18,8 @@ _COLUMNS = (
     "started_at", "finished_at", "check_at", "publishes", "beat", "worker", "waiting_for", "task",
     "reason", "result", "error", "rights",
 )  # fmt: skip
+#: How many fires that are on their way are looked at, at most.
+_ON_THEIR_WAY = 50
 _SELECT = sa.select(fires.c.job_name.label("job"), *(fires.c[name] for name in _COLUMNS))
 
 
@@ -62,6 +64,15 @@ def by_ids(conn: Connection, ids: Iterable[str]) -> dict[str, FireView]:
     """The fires of these ids, of whichever jobs."""
     found = _views(conn.execute(_SELECT.where(fires.c.id.in_(list(ids)))).mappings())
     return {each.id: each for each in found}
+
+
+def on_their_way(conn: Connection, job_ids: Sequence[int], at: datetime) -> list[FireView]:
+    """Fires of these jobs that were sent by then and had not ended, the newest first; not all."""
+    is_open = sa.and_(fires.c.finished_at.is_(None), fires.c.check_at.is_not(None))
+    mine = _SELECT.where(fires.c.job_id.in_(job_ids), fires.c.sent_at <= at)
+    open_then = mine.where(sa.or_(is_open, fires.c.finished_at >= at))
+    newest = open_then.order_by(fires.c.fire_at.desc(), fires.c.id.desc())
+    return _views(conn.execute(newest.limit(_ON_THEIR_WAY)).mappings())
 
 
 def counts(conn: Connection, job_id: int, since: datetime) -> dict[str, int]:

@@ -141,6 +141,12 @@ def descriptions(conn: Connection, ids: Iterable[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in conn.execute(said.where(jobs.c.id.in_(list(ids))))}
 
 
+def sharing(conn: Connection, concurrency_key: str, limit: int) -> list[int]:
+    """The ids of at most *limit* jobs that share that key."""
+    ids = sa.select(jobs.c.id).where(jobs.c.concurrency_key == concurrency_key)
+    return list(conn.execute(ids.order_by(jobs.c.id).limit(limit)).scalars())
+
+
 def tasks(conn: Connection) -> list[tuple[str, str]]:
     """The names of all jobs with their tasks, in order."""
     found = conn.execute(sa.select(jobs.c.name, jobs.c.task).order_by(jobs.c.name))

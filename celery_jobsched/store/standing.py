@@ -80,7 +80,8 @@ def standing(conn: Connection, now: datetime) -> Fires:
 
 
 def _latest(conn: Connection) -> Sequence[Any]:
-    query = sa.select(*(fires.c[name] for name in _LOOKED_AT))
+    made_at = sa.select(jobs.c.created_at).where(jobs.c.id == fires.c.job_id).scalar_subquery()
+    query = sa.select(*(fires.c[name] for name in _LOOKED_AT), made_at.label("made_at"))
     return conn.execute(query.order_by(fires.c.id.desc()).limit(_RECENT)).all()
 
 
@@ -98,7 +99,9 @@ def _is_measured(row: Any) -> bool:
 
 
 def _lag(row: Any) -> timedelta:
-    lag: timedelta = row.sent_at - row.due_at
+    """Since it was due, or since its job was made: its first fire may be due before that."""
+    is_known = isinstance(row.made_at, datetime)
+    lag: timedelta = row.sent_at - (max(row.due_at, row.made_at) if is_known else row.due_at)
     return max(lag, _NOTHING)
 
 

@@ -92,6 +92,8 @@ class Facts:
     fire: FireView | None = None
     #: Who holds the slots that the fire waits for; None where the locks do not say.
     holders: Sequence[Holding] | None = None
+    #: The fires that held the slots which a skipped one did not get, by the record.
+    held_then: Sequence[FireView] = ()
     #: Why the filter of this application refuses the job; None where it does not.
     refusal: str | None = None
     #: What holds up all schedules now.
@@ -107,11 +109,6 @@ class Facts:
 def with_fire(facts: Facts, at: datetime | None, fire: FireView | None) -> Facts:
     """The facts of one instant."""
     return replace(facts, at=at, fire=fire)
-
-
-def with_holders(facts: Facts, holders: Sequence[Holding] | None) -> Facts:
-    """The facts of one that waits for a slot."""
-    return replace(facts, holders=holders)
 
 
 def is_due(facts: Facts) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from .. import fields as read
 from ..asking import refused_by
-from ..errors import InvalidJob, JobNotFound, LocksAway
+from ..errors import InvalidJob, JobNotFound
 from ..filters import Filter, parse_filter, state_of
 from ..fire import FireState
 from ..job import Job
@@ -22,10 +22,12 @@ from ..store.changes import Change
 from ..views import FireView, JobView
 from .bound import Bound, naming
 from .explaining import explain
-from .facts import Explanation, Facts, Holding, Listing, is_due, view_of, with_fire, with_holders
+from .facts import Explanation, Facts, Listing, is_due, view_of, with_fire
+from .held import held_now, held_then
 
 _RECENT = 10
 _CHANGES = 200
+_SKIPPED = FireState.SKIPPED.value
 _ID = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]+)*|[0-9a-f-]{36}")
 
 
@@ -159,7 +161,11 @@ class Looks(Bound):
             if is_due(facts) and facts.fire is None and isinstance(facts.job, Job):
                 facts = replace(facts, refusal=refused_by(self.runtime.settings, facts.job))
             if facts.fire and facts.fire.waiting_for:
-                facts = with_holders(facts, self._holders(conn, facts.fire.waiting_for))
+                held = held_now(self.runtime, conn, facts.fire.waiting_for)
+                facts = replace(facts, holders=held)
+            elif facts.fire and facts.fire.state == _SKIPPED and isinstance(facts.job, Job):
+                at = asked[0] or facts.fire.fire_at
+                facts = replace(facts, held_then=held_then(conn, facts.job, facts.fire, at))
             return explain(facts)
 
     def upcoming(self, name: str, count: int = 10, after: datetime | None = None) -> list[datetime]:
@@ -242,19 +248,6 @@ class Looks(Bound):
             return fire.fire_at, fire
         instant = read.instant("at", at, facts.view.timezone)
         return instant, history.at(conn, id_, instant)
-
-    def _holders(self, conn: Connection, key: str) -> list[Holding] | None:
-        """Who holds the slots of *key*; None where the locks are away."""
-        installation = meta.value_of(conn, "installation") or ""
-        locks = self.runtime.locks(installation)
-        try:
-            held = locks.holders([key]).get(key, [])
-        except LocksAway:
-            return None
-        finally:
-            locks.close()
-        known = history.by_ids(conn, [each.fire for each in held])
-        return [Holding(each.fire, each.until, known.get(each.fire)) for each in held]
 
 
 def _row_of(conn: Connection, name: str) -> tuple[RowMapping, datetime]:

@@ -106,9 +106,17 @@ def _taken(facts: Facts, fire: FireView) -> Iterator[Step]:
     if fire.due_at is not None and fire.due_at != fire.fire_at:
         yield Step("jitter", None, f"due at {facts.said(fire.due_at)}")
     if made is not None:
-        late = made - (fire.due_at or fire.fire_at)
-        behind = f", {duration(late)} after it was due" if late > timedelta(0) else ""
-        yield Step("claimed", True, f"{facts.said(made)} by {beat}{behind}")
+        yield Step("claimed", True, f"{facts.said(made)} by {beat}{_behind(facts, fire, made)}")
+
+
+def _behind(facts: Facts, fire: FireView, claimed_at: datetime) -> str:
+    """How late it was claimed; a job's first fire may be due before the job was made."""
+    since, what = fire.due_at or fire.fire_at, "it was due"
+    # SQLite keeps whatever was written there.
+    if isinstance(facts.created_at, datetime) and facts.created_at > since:
+        since, what = facts.created_at, "the job was made"
+    late = claimed_at - since
+    return f", {duration(late)} after {what}" if late > timedelta(0) else ""
 
 
 def _missed(facts: Facts, fire: FireView, made: datetime | None) -> str:
@@ -130,7 +138,8 @@ def _slot(facts: Facts, fire: FireView) -> Iterator[Step]:
         yield Step("slot", True, f"it was granted a slot of {keys}")
     elif fire.state in {FireState.SKIPPED.value, FireState.CANCELLED.value} and fire.reason:
         code = "slot" if fire.state == FireState.SKIPPED.value else "cancelled"
-        yield Step(code, False, fire.reason)
+        by = "; held by " + "; ".join(_held_then(facts, each) for each in facts.held_then)
+        yield Step(code, False, fire.reason + (by if facts.held_then else ""))
 
 
 def _held(facts: Facts) -> str:
@@ -148,6 +157,19 @@ def _holder(facts: Facts, held: Holding) -> str:
     where = f" on {fire.worker}" if fire.worker else ""
     since = f"running since {facts.said(fire.started_at)}" if fire.started_at else fire.state
     return f"fire {held.id[-8:]} of {fire.job} ({facts.said(fire.fire_at)}, {since}{where})"
+
+
+def _held_then(facts: Facts, fire: FireView) -> str:
+    """Who held a slot at an instant that is past, by the record."""
+    said = f"sent {facts.said(fire.sent_at)}" if fire.sent_at else fire.state
+    if fire.started_at is None:
+        said += f", no worker {'had' if fire.finished_at else 'has'} taken it"
+    else:
+        said += f", running since {facts.said(fire.started_at)}"
+    if fire.finished_at is not None:
+        said += f", ended {facts.said(fire.finished_at)}"
+    where = f" on {fire.worker}" if fire.worker else ""
+    return f"fire {fire.id[-8:]} of {fire.job} ({said}{where})"
 
 
 def _sent(facts: Facts, fire: FireView) -> Iterator[Step]:

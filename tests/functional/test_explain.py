@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from celery_jobsched import Jobs
+from celery_jobsched.fire import new_id
 from celery_jobsched.store.tables import beats, changes
 from tests.functional.test_looks import codes, record
 from tests.persons import Person, runs
@@ -115,6 +116,56 @@ def test_the_exit_code_says_whether_it_ran(
 
     assert told.exit_code == code
     assert told.output.splitlines()[0].endswith(f": {said}.")
+
+
+SLOT = '{"limits": [["key db", 1]], "lease": 30.0}'
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"state": "sent", "check_at": NOON}, "sent {at}, no worker has taken it"),
+        (
+            {"state": "started", "check_at": NOON, "started_at": NOON - HOUR, "worker": "w"},
+            "sent {at}, running since {at} on w",
+        ),
+        (
+            {"state": "succeeded", "started_at": NOON - HOUR, "finished_at": NOON + HOUR},
+            "sent {at}, running since {at}, ended {end}",
+        ),
+    ],
+    ids=["sent", "started", "succeeded"],
+)
+def test_what_was_skipped_names_who_held_the_slot_then(
+    small_person: Person, columns: dict[str, Any], said: str
+) -> None:
+    for name in ("skips", "holds"):
+        small_person.jobs.add(name, task="proj.note", cron="0 12 * * *", concurrency_key="db")
+    gone = {"state": "succeeded", "sent_at": NOON - 2 * HOUR, "finished_at": NOON - HOUR}
+    record(small_person, "holds", NOON - 2 * HOUR, rights=SLOT, **gone)
+    record(small_person, "holds", NOON - 3 * HOUR, "sent", sent_at=NOON - HOUR, check_at=NOON)
+    holder = record(small_person, "holds", NOON - HOUR, sent_at=NOON - HOUR, rights=SLOT, **columns)
+    reason = "overlap = skip: 1 of 1 slots of 'key db' are taken"
+    record(small_person, "skips", NOON, "skipped", reason=reason)
+
+    told = codes(small_person, "skips")["slot"]
+
+    at, end = (f"{each:%a %Y-%m-%d %H:%M} UTC" for each in (NOON - HOUR, NOON + HOUR))
+    words = said.format(at=at, end=end)
+    assert told == f"{reason}; held by fire {holder[-8:]} of holds ({words})"
+
+
+def test_the_first_fire_of_a_job_is_not_late_before_the_job_was_made(small_person: Person) -> None:
+    small_person.jobs.add("job", task="proj.note", every="5 seconds")
+    made = NOON + timedelta(seconds=0.9)
+    small_person.records.edit("job", created_at=made)
+    claimed = made + timedelta(seconds=0.1)
+    record(small_person, "job", NOON, "sent", sent_at=claimed, id=new_id(claimed), publishes=1)
+
+    told, found = codes(small_person, "job"), small_person.jobs.status().fires
+
+    assert told["claimed"].endswith(", 0.1s after the job was made")
+    assert found.greatest_lag == timedelta(seconds=0.1)
 
 
 def test_why_a_run_was_asked_to_end_stands_beside_its_end(small_person: Person) -> None:

@@ -105,3 +105,19 @@ def test_how_late_a_beat_sends_is_on_its_row_for_a_minute(beat: Beat) -> None:
     assert late.usual_lag == 3 * SECOND
     assert (later.usual_lag, later.greatest_lag) == (None, None)
     jobs.runtime.close()
+
+
+def test_a_new_job_is_not_late_before_it_was_made(beat: Beat, database_url: str) -> None:
+    made_at = START + 10.9 * SECOND
+    beat.clock.advance(11 * SECOND)
+    with Records(database_url) as records:
+        records.add("it", every="1 hour", created_at=made_at, updated_at=made_at)
+        beat.settle()
+        beat.clock.advance(5 * SECOND)
+        beat.settle()
+
+        (fire,) = records.fires("it")
+        (seen,) = records.beats()
+
+    assert fire["due_at"] == START + 10 * SECOND
+    assert seen["greatest_lag"] == pytest.approx(0.1)
