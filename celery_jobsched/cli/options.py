@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 _COMPLETED, _PATIENCE_S = 50, 1.0
 _AHEAD = re.compile(r"([+-])([0-9]{1,4})([smhdw])")
 _DATABASE, _TOLD = f"{__name__}.database", f"{__name__}.told"
+#: The fields that hold instants, one or several.
+_INSTANTS = frozenset({"once", "starts_at", "ends_at"})
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -221,17 +223,24 @@ def moment(option: str, text: str | None, zone_name: str, now: datetime) -> date
 
     if text is None:
         return None
+    return counted(text, now) or instant(option, text, zone_name)
+
+
+def counted(text: str, now: datetime) -> datetime | None:
+    """The instant that is typed as one that counts from *now*: now, +2h, -3d; None: otherwise."""
     if text == "now":
         return now
     if found := _AHEAD.fullmatch(text):
         span = timedelta(**{_UNITS[found[3]]: int(found[2])})
         at = now + span if found[1] == "+" else now - span
         return at.replace(microsecond=0)
-    return instant(option, text, zone_name)
+    return None
 
 
 def fields_of(words: Sequence[str]) -> dict[str, Any]:
     """What ``cron="0 9 * * *" timezone=`` says: nothing behind the sign is the field's default.
+
+    Instants that count from now are told as they are now.
 
     Raises:
         click.UsageError: a word without a sign, or a field named twice.
@@ -243,5 +252,16 @@ def fields_of(words: Sequence[str]) -> dict[str, Any]:
             raise click.UsageError(f"expected FIELD=VALUE, such as every='1 hour', got: {word!r}")
         if name in found:
             raise click.UsageError(f"expected one {name}=, got two.")
-        found[name] = value or None
+        found[name] = (_told_now(value) if name in _INSTANTS else value) or None
     return found
+
+
+def _told_now(texts: str) -> str:
+    from ..runtime import now
+
+    # A job's past ends with the second it is made in: now is the next whole one.
+    moment = now()
+    soon = (moment + timedelta(seconds=1)).replace(microsecond=0)
+    parts = [each.strip() for each in texts.split(",")]
+    told = [soon if each == "now" else counted(each, moment) or each for each in parts]
+    return texts if told == parts else ", ".join(map(str, told))

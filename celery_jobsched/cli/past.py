@@ -11,6 +11,7 @@ import click
 from .columns import table
 from .failures import ANSWER_IS_NO, failing_in_words
 from .options import (
+    counted,
     example,
     facade,
     has_colour,
@@ -82,7 +83,11 @@ def history_of_job(
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-@click.command("explain", epilog=example('celery -A proj jobs explain reindex "2027-01-31 16:00"'))
+@click.command(
+    "explain",
+    epilog=example('celery -A proj jobs explain reindex "2027-01-31 16:00"'),
+    context_settings={"ignore_unknown_options": True},  # -3d is none
+)
 @click.argument("name", shell_complete=job_names)
 @click.argument("when", required=False)
 @json_options
@@ -98,12 +103,15 @@ def explain_fire(
 ) -> None:
     """Tell why a job ran, or did not, step by step.
 
-    WHEN is an instant (without an offset local time of the job's zone) or the id of a fire, or the
-    end of one; by default what is due now, else the newest fire. Exit code 3: it did not run.
+    WHEN is an instant (without an offset local time of the job's zone; also now, -2h), or the id of
+    a fire, or the end of one; by default what is due now, else the newest fire. Exit code 3: it did
+    not run.
     """
     as_records = one_form(as_json, as_jsonl)
     with failing_in_words():
-        told = facade(ctx).explain(name, when)
+        jobs = facade(ctx)
+        at = when and counted(when, jobs.runtime.clock.now().replace(microsecond=0))
+        told = jobs.explain(name, at or when)
     if as_records:
         show_records([told.to_dict()], False)
     else:

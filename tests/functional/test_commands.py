@@ -46,6 +46,29 @@ def test_jobs_are_made_changed_shown_and_removed(person: Person) -> None:
     assert (gone.exit_code, gone.stderr) == (4, "no job 'nightly'\n")
 
 
+def test_instants_may_count_from_now_wherever_one_is_typed(person: Person) -> None:
+    run = runs(person)
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    added = run("add", "soon", "task=proj.note", "once=now, +10m, 2030-01-01 00:00")
+    changed = run("set", "soon", "starts_at=-1d", "ends_at=+52w")
+    now, past = (run("explain", "soon", when, "--json") for when in ("now", "-3d"))
+
+    took = datetime.now(UTC) + timedelta(seconds=1) - before
+    assert (added.exit_code, changed.exit_code) == (0, 0), added.stderr + changed.stderr
+    row = person.records.job("soon")
+    once = [datetime.fromisoformat(each) for each in row["once"].split(", ")]
+    assert before <= once[0] <= before + took
+    assert timedelta(minutes=10) - took <= once[1] - once[0] <= timedelta(minutes=10)
+    assert once[2] == datetime(2030, 1, 1, tzinfo=UTC)
+    assert timedelta(days=-1) <= row["starts_at"] - before <= timedelta(days=-1) + took
+    assert row["ends_at"] - row["starts_at"] >= timedelta(weeks=52, days=1)
+    assert (now.exit_code, past.exit_code) == (3, 3)
+    for told, since in ((now, timedelta(0)), (past, timedelta(days=-3))):
+        at = datetime.fromisoformat(json.loads(told.output)["at"])
+        assert since <= at - before <= since + took
+
+
 def test_a_pause_has_a_note_an_end_and_a_record(person: Person) -> None:
     run = runs(person)
     for name in ("a", "b"):
