@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .failures import ANSWER_IS_NO, FAILED, NO_SUCH_JOB, failing_in_words
-from .options import example, facade, job_names, show_records
+from .options import counted, example, facade, job_names, show_records
 from .saying import say, tell, width, wrapped
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _COUNT, _COUNT_UNTIL = 10, 1000
 _SCHEDULE = {
     "cron": "cron", "every": "every", "at_time": "at", "rrule": "rrule", "tz": "timezone",
 }  # fmt: skip
-_AHEAD = re.compile(r"\+([0-9]{1,4})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _TIME_OF_DAY = re.compile(r"([a-z]{3} )?[0-9]{0,2}:[0-9]{2}(:[0-9]{2})?")
 _YEARS = range(1900, 2201)
 
@@ -151,13 +149,11 @@ class _Span:
             InvalidJob: names the option.
         """
         first = self.now
-        if self.since not in (None, "now"):
-            first = _instant("--from", self.since, zone_name)
+        if self.since is not None:
+            first = _instant("--from", self.since, zone_name, self.now)
         if self.until is None:
             return first, None
-        if ahead := _AHEAD.fullmatch(self.until):
-            return first, first + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
-        return first, _instant("--until", self.until, zone_name)
+        return first, _instant("--until", self.until, zone_name, first)
 
 
 @dataclass(frozen=True)
@@ -243,11 +239,11 @@ def _told(
     return _Answer(name, ANSWER_IS_NO if none else 0, none, words, job.zone_name, found)
 
 
-def _instant(option: str, text: Any, zone_name: str) -> datetime:
+def _instant(option: str, text: str, zone_name: str, since: datetime) -> datetime:
     from ..errors import InvalidJob
     from ..fields import instant
 
-    found = instant(option, text, zone_name)
+    found = counted(text, since) or instant(option, text, zone_name)
     if found.year not in _YEARS:
         raise InvalidJob(option, text, f"a year from {_YEARS[0]} to {_YEARS[-1]}")
     return found

@@ -270,6 +270,15 @@ def test_the_end_may_be_a_moment_or_so_far_ahead(until: str) -> None:
     assert (none.exit_code, none.stderr) == (3, "it does not fire then\n")
 
 
+def test_the_first_moment_may_count_from_now() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    done = run("--every", "1 day", "--from", "-2d", "-n", "1", "--json")
+
+    first = datetime.fromisoformat(json.loads(done.stdout)[0]["at"])
+    assert timedelta(days=-2) <= first - before <= datetime.now(UTC) - before - timedelta(days=1)
+
+
 def test_an_interval_counts_from_the_first_moment_in_the_zone_of_the_application() -> None:
     done = run("--every", "2 days", "--at-time", "09:00", "--from", "2027-01-01", "-n", "2")
 
