@@ -119,13 +119,13 @@ def small_person(sqlite_url: str, tmp_path: Path) -> Iterator[Person]:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two for the whole suite, which mostly waits; none for a part of it: that is there sooner."""
-    return 2 if config.args == config.getini("testpaths") else 0
+    """Three for the whole suite, which mostly waits; none for a part of it: that is there sooner."""
+    return 3 if config.args == config.getini("testpaths") else 0
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a test that measures time run alone, where there are two processes."""
+    """Let a test that measures time run alone, where there are several processes."""
     if not _RUN:
         return (yield)
     _TURNS.mkdir(exist_ok=True)
