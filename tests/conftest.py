@@ -119,7 +119,7 @@ def small_person(sqlite_url: str, tmp_path: Path) -> Iterator[Person]:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three for the whole suite, which mostly waits; none for a part of it: that is there sooner."""
+    """Three for the whole suite, which mostly waits; none for a part: that is there sooner."""
     return 3 if config.args == config.getini("testpaths") else 0
 
 

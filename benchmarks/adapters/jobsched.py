@@ -40,9 +40,6 @@ class Jobsched(Peer):
     def scheduler(self):
         return "celery_jobsched.Scheduler"
 
-    def url(self, workdir):
-        raise NotImplementedError
-
     def env(self, workdir):
         return {"BENCH_CONF": json.dumps({"jobsched_database_url": self.url(workdir)})}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,25 +11,12 @@ from celery_jobsched.errors import InvalidJob
 from celery_jobsched.status import BeatState
 from celery_jobsched.store import meta, tables
 from celery_jobsched.testing import Beat
-from tests.hands import START, Hands, by_hand
+from tests.hands import START, Hands
 from tests.persons import Person, runs
 from tests.records import settle, ticking
-from tests.services import DATABASES
 
 #: When a beat has been seen again, whatever it had to do.
 CHECKED_IN = 5
-
-
-@pytest.fixture(params=DATABASES)
-def hands(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
-    with by_hand(request.param, tmp_path) as hands:
-        yield hands
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Hands]:
-    with by_hand("sqlite", tmp_path) as hands:
-        yield hands
 
 
 def test_a_drained_beat_publishes_nothing_more_and_the_others_go_on(hands: Hands) -> None:

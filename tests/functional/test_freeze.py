@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from celery_jobsched.errors import InvalidJob
 from celery_jobsched.freeze import Freeze
-from tests.hands import START, Hands, by_hand
+from tests.hands import START, Hands
 from tests.persons import Person, runs
-from tests.services import DATABASES
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(params=DATABASES)
-def hands(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
-    with by_hand(request.param, tmp_path) as hands:
-        yield hands
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Hands]:
-    with by_hand("sqlite", tmp_path) as hands:
-        yield hands
 
 
 def test_nothing_fires_but_what_is_asked_for_until_it_is_thawed(hands: Hands) -> None:

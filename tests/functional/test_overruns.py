@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from celery_jobsched import events
 from celery_jobsched.fire import FireState
-from tests.hands import Hands, by_hand
-from tests.services import DATABASES
+from tests.hands import Hands
 
 #: For how many seconds a beat does not ask again what is usual.
 KNOWN_FOR = 300
@@ -28,18 +26,6 @@ def told() -> Iterator[list[tuple[str, timedelta]]]:
     events.fire_overrun.connect(note)
     yield found
     events.fire_overrun.disconnect(note)
-
-
-@pytest.fixture(params=DATABASES)
-def hands(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
-    with by_hand(request.param, tmp_path) as hands:
-        yield hands
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Hands]:
-    with by_hand("sqlite", tmp_path) as hands:
-        yield hands
 
 
 def run(hands: Hands, seconds: int, state: FireState = FireState.SUCCEEDED) -> str:

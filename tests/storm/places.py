@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.services import require_program
 _LONGEST_START_S = 90
 
 
-class Server:
+class Server(ABC):
     """A server process in a group of its own; its port stays over restarts."""
 
     #: How it dies: without a word to anybody, and without a clean-up.
@@ -55,15 +56,17 @@ class Server:
         return self._log_file.read_text(errors="replace")[-3000:]
 
     @property
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
     @property
     def environ(self) -> Mapping[str, str]:
         return {}
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it takes connections."""
 
     @property
     def _log_file(self) -> Path:
