@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,30 +12,14 @@ import sqlalchemy as sa
 
 from celery_jobsched.fire import Fire, FireState, Origin, new_id
 from celery_jobsched.locks import Report
-from celery_jobsched.store import changes, ends, fires, pages, planning, schema, tables
+from celery_jobsched.store import changes, ends, fires, pages, planning
 from celery_jobsched.store.ends import Applied
 from celery_jobsched.store.pages import Claimant
 from tests.records import Records
-from tests.services import DATABASES, fresh_database
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)
 S = FireState
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def database(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Records]:
-    folder: Path = tmp_path_factory.mktemp("afterwards")
-    with fresh_database(request.param, folder) as url, Records(url) as records:
-        schema.prepare(records.engine, True)
-        yield records
-
-
-@pytest.fixture
-def records(database: Records) -> Records:
-    for table in (tables.fires, tables.jobs):
-        database.run(sa.delete(table))
-    return database
 
 
 def plan(records: Records) -> None:

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from celery_jobsched.fire import Fire, FireState, Origin, new_id
 from celery_jobsched.limits import Limit, Rights
 from celery_jobsched.locks import Report
-from celery_jobsched.store import ends, fires, pages, schema, tables, watching
+from celery_jobsched.store import ends, fires, pages, tables, watching
 from celery_jobsched.store.ends import Applied
 from tests.records import Records
-from tests.services import DATABASES, fresh_database
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SECOND = timedelta(seconds=1)
 RIGHTS = Rights((Limit("job a", 1),), 7 * SECOND)
 S = FireState
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def database(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Records]:
-    folder: Path = tmp_path_factory.mktemp("ends")
-    with fresh_database(request.param, folder) as url, Records(url) as records:
-        schema.prepare(records.engine, True)
-        yield records
-
-
-@pytest.fixture
-def records(database: Records) -> Records:
-    for table in (tables.fires, tables.jobs):
-        database.run(sa.delete(table))
-    return database
 
 
 def send(records: Records, *jobs: str, rights: Rights = RIGHTS, sent: bool = True) -> list[str]:
