@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from contextlib import suppress
 
 
@@ -146,12 +145,14 @@ class _Link:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open_directions = 2
         self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def start(self) -> None:
         for ends in ((self.client, self.server), (self.server, self.client)):
             threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         _shut(self.client)
         _shut(self.server)
 
@@ -168,8 +169,7 @@ class _Link:
 
     def _travel(self) -> None:
         """Hold what is on its way for as long as it takes, or as the line is stalled."""
-        if self.proxy.distance:
-            time.sleep(self.proxy.distance)
+        self._closed.wait(self.proxy.distance)
         self.proxy._flowing.wait()
 
     def _end_direction(self) -> None:
