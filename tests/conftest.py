@@ -19,13 +19,14 @@ from tests.persons import Person
 from tests.records import Records
 from tests.services import DATABASES, MISSING, fresh_database
 from tests.stacks import PAIRS, Stack, end_session, fresh_stack
-from tests.turns import turn
+from tests.turns import Turns
 
 #: What tests count that prove by numbers, as properties of their own.
 PROOFS = ("crash points", "walks", "fires on walks", "crashes on walks")
 #: The same in each of several processes that run the tests; empty in a single one.
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
-_TURNS = Path(tempfile.gettempdir()) / f"jobsched-tests-{_RUN}"
+_FOLDER = Path(tempfile.gettempdir()) / f"jobsched-tests-{_RUN}"
+_TURNS = Turns(_FOLDER)
 
 # Time is measured where it matters; elsewhere a busy machine must not fail a test.
 settings.register_profile("here", deadline=None)
@@ -123,20 +124,29 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 3 if config.args == config.getini("testpaths") else 0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that run alone come first: nobody has begun something long by then."""
+    first = {item.path for item in items if _is_alone(item)}
+    items.sort(key=lambda item: item.path not in first)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Let a test that measures time run alone, where there are several processes."""
     if not _RUN:
         return (yield)
-    _TURNS.mkdir(exist_ok=True)
-    with turn(_TURNS, alone=item.get_closest_marker("alone") is not None):
+    with _TURNS.next(_is_alone(item), nextitem is not None and _is_alone(nextitem)):
         return (yield)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 def pytest_sessionfinish() -> None:
     end_session()
     if _RUN:
-        shutil.rmtree(_TURNS, ignore_errors=True)
+        shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.processes import ROOT, Beat, Worker, run_celery, runs, wait_until
 from tests.servers import RedisServer
 from tests.services import databases, fresh_database
 from tests.stacks import Stack, fresh_stack
+from tests.turns import Turns
 
 EVERY_HALF_SECOND = {"beat_schedule": {"often": {"task": "proj.note", "schedule": 0.5}}}
 CELERYS_OWN = "celery.beat:PersistentScheduler"
@@ -163,6 +165,32 @@ def test_a_private_redis_forgets_or_keeps_its_data_when_restarted(tmp_path: Path
         forgotten = client.get("key")
 
     assert (kept, forgotten) == (b"value", None)
+
+
+def test_tests_that_run_alone_one_after_another_have_one_turn(tmp_path: Path) -> None:
+    turns = Turns(tmp_path)
+
+    with turns.next(alone=False, alone_next=True):
+        others_may = [has_room(tmp_path)]
+    others_may.append(has_room(tmp_path))
+    with turns.next(alone=True, alone_next=True):
+        others_may.append(has_room(tmp_path))
+    others_may.append(has_room(tmp_path))
+    with turns.next(alone=True, alone_next=False):
+        others_may.append(has_room(tmp_path))
+    others_may.append(has_room(tmp_path))
+
+    assert others_may == [True, True, False, False, False, True]
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a test that shares the floor could begin."""
+    with (folder / "floor").open("a") as floor:
+        try:
+            fcntl.flock(floor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @pytest.mark.parametrize(
