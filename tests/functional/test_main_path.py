@@ -1,21 +1,22 @@
 """The main path on each stack: a real beat, a real worker, and jobs of each kind between them.
 
-One run a stack, which all tests of this file look at.
+One run a stack, side by side, which all tests of this file look at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 from statistics import median_high
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.beside import Plays, beside
 from tests.clients import sql_client
 from tests.pace import paced
 from tests.processes import Beat, Worker, runs, wait_until
@@ -47,10 +48,19 @@ class Played:
         return [fire.fire_at for fire in self.fires if fire.job_name == job]
 
 
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Plays[Played]:
+    return beside(_on_a_stack, PAIRS, tmp_path_factory.mktemp("main"))
+
+
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
-def played(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Played]:
-    with fresh_stack(*request.param, tmp_path_factory.mktemp("main")) as stack:
-        yield _play(stack)
+def played(request: pytest.FixtureRequest, plays: Plays[Played]) -> Played:
+    return plays[request.param].result()
+
+
+def _on_a_stack(pair: tuple[str, str], folder: Path) -> Played:
+    with fresh_stack(*pair, folder) as stack:
+        return _play(stack)
 
 
 def _play(stack: Stack) -> Played:

@@ -1,21 +1,23 @@
 """A task of two steps, each step, one at a time: the sequences of docs/howto/overlap.md.
 
-A real beat and a real worker; one run a stack, in which there is a job of each rule. A step is two
+A real beat and a real worker; one run a stack, side by side, with a job of each rule. A step is two
 seconds here, or what a slow machine needs to end a run within it; on a clock that is set it is one
 second, see ``test_slots``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.beside import Plays, beside
 from tests.pace import paced
 from tests.processes import Beat, Worker, runs, wait_until
 from tests.records import Records, unaccounted
@@ -55,12 +57,19 @@ def _told(at: int, played: Played, row: Mapping[str, Any]) -> str:
     return f"{at if until == at else f'{at}-{until}'} {row['state']}"
 
 
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Plays[Played]:
+    return beside(_on_a_stack, STACKS, tmp_path_factory.mktemp("overlap"))
+
+
 @pytest.fixture(scope="module", params=STACKS, ids="-".join)
-def played(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Played]:
-    folder = tmp_path_factory.mktemp("overlap")
-    with fresh_stack(*request.param, folder, **CONF) as stack:
-        with Records(stack.database_url) as records:
-            yield _play(stack, records)
+def played(request: pytest.FixtureRequest, plays: Plays[Played]) -> Played:
+    return plays[request.param].result()
+
+
+def _on_a_stack(pair: tuple[str, str], folder: Path) -> Played:
+    with fresh_stack(*pair, folder, **CONF) as stack, Records(stack.database_url) as records:
+        return _play(stack, records)
 
 
 def _play(stack: Stack, records: Records) -> Played:

@@ -1,23 +1,22 @@
 """Two beats on one database, then one of them killed: each instant is published exactly once.
 
 Six seconds of both here; JOBSCHED_TEST_TWO_BEATS_SECONDS=30 makes it as long as it is promised.
-One run a database, which all tests of this file look at.
+One run a database, side by side, which all tests of this file look at.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from tests.beside import Plays, beside
 from tests.clients import sql_client
 from tests.collector import Collector, Message
 from tests.pace import paced
@@ -49,11 +48,19 @@ class Played:
         return [m for m in self.messages if since < _instant(m) <= until]
 
 
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Plays[Played]:
+    return beside(_on_a_database, DATABASES, tmp_path_factory.mktemp("two"))
+
+
 @pytest.fixture(scope="module", params=DATABASES)
-def played(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Played]:
-    folder = tmp_path_factory.mktemp("two")
-    with fresh_stack(request.param, "redis", folder) as stack, Collector(stack) as collector:
-        yield _play(stack, collector)
+def played(request: pytest.FixtureRequest, plays: Plays[Played]) -> Played:
+    return plays[request.param].result()
+
+
+def _on_a_database(kind: str, folder: Path) -> Played:
+    with fresh_stack(kind, "redis", folder) as stack, Collector(stack) as collector:
+        return _play(stack, collector)
 
 
 def _play(stack: Stack, collector: Collector) -> Played:
