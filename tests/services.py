@@ -21,13 +21,14 @@ from kombu import Connection
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-#: service -> the variable that says where it is, and where it is when that is not set.
+#: service -> the variable that says where it is, and where it is when that is not set. PyMySQL
+#: reads all certificates of the machine for each connection to a server that has none, unless told.
 ADDRESSES = {
     "postgresql": (
         "JOBSCHED_TEST_POSTGRESQL_URL",
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
     ),
-    "mysql": ("JOBSCHED_TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1:3306/"),
+    "mysql": ("JOBSCHED_TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1:3306/?ssl_disabled=true"),
     "redis": ("JOBSCHED_TEST_REDIS_URL", "redis://127.0.0.1:6379"),
     "rabbitmq": ("JOBSCHED_TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672"),
 }
