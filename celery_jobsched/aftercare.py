@@ -6,7 +6,8 @@
     its lease is over       the broker brought its copy again meanwhile, so that it may run again:
                             it is sent again; else it is lost
 
-Nothing is decided while the locks are silent: then they do not know yet what workers know.
+Nothing is decided while the locks are silent: then they do not know yet what workers know. What may
+be in a queue has its slot renewed, and no other: a run whose worker died had lost it before.
 Whether a fire that was sent is in a queue or in a worker without the plugin cannot be seen. Where
 nobody ever reported anything, nothing is sent again, and the result backend alone says how it ends.
 """
@@ -77,7 +78,8 @@ def decide(fire: Watched, record: Admission | None, sight: Sight, leaves_result:
     if fire.state.is_final:
         return Decision(Do.LET_GO)
     if not sight.is_whole:
-        return _wait(fire, RENEW_EVERY)
+        may_queue = _may_queue(fire, record)
+        return _wait(fire, RENEW_EVERY) if may_queue else Decision(Do.WAIT, RENEW_EVERY)
     if record is None:
         return _unknown(fire, sight, leaves_result)
     if record.state is CopyState.ENDED:
@@ -106,6 +108,13 @@ def _unknown(fire: Watched, sight: Sight, leaves_result: bool) -> Decision:
     if sight.is_heard or fire.state is FireState.PENDING:
         return _queued(fire, fire.sent_at, sight)
     return _unheard(fire, sight, leaves_result)
+
+
+def _may_queue(fire: Watched, record: Admission | None) -> bool:
+    """Whether its message may be in a queue: else a worker has it, who renews its slot, or had."""
+    if record is None:
+        return fire.state is not FireState.STARTED
+    return record.state is CopyState.RESERVED
 
 
 def _queued(fire: Watched, since: datetime, sight: Sight) -> Decision:

@@ -221,11 +221,13 @@ def _reason(
 ) -> Refused | None:
     """Which key it lacks a slot of; None where there seems to be one of each."""
     fire, job, keys = refused.fire, refused.job, refused.rights.keys
+    # What it holds itself it may have had to give way with: see ``Locks.acquire``.
+    others = {key: [id_ for id_ in held[key] if id_ != fire.id] for key in keys}
     if job is None:
         raise ValueError(f"expected a fire with a job, got fire {fire.id} without one")
-    holders = tuple(id_ for key in keys for id_ in held[key])
+    holders = tuple(id_ for key in keys for id_ in others[key])
     for key, most in refused.rights.limits:
-        count = len(held[key])
+        count = len(others[key])
         if count >= most:
             said = f"{count} of {most} slots of {key!r} are taken"
             return Refused(fire, job, key, said, keys, holders)

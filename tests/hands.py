@@ -18,7 +18,7 @@ from typing import Any
 from celery_jobsched import Jobs
 from celery_jobsched.fire import FireState, made_at
 from celery_jobsched.limits import NO_LIMIT, Rights
-from celery_jobsched.locks import Copy, Locks, Report, Step
+from celery_jobsched.locks import Copy, Locks, Report, Step, Verdict
 from celery_jobsched.testing import Beat, Clock
 from tests.records import Records
 from tests.services import fresh_database
@@ -109,24 +109,25 @@ class Hands:
         return [holder.fire for holder in self.locks.holders([key])[key]]
 
     def start(self, row: Mapping[str, Any]) -> None:
-        """The worker takes the message of a fire."""
+        """The worker takes the message of a fire, and runs it if it may."""
         rights = Rights.from_text(row["rights"]) if row["rights"] else NO_LIMIT
         now = self.clock.now()
         copy = Copy(
             fire=row["id"],
             limits=rights.limits,
             lease=rights.lease,
-            token="T",
+            token=f"T{row['publishes']}",
             number=row["publishes"],
             retries=0,
             made_at=made_at(row["id"]),
             published_at=now,
             worker="hands",
         )
-        self.locks.admit(copy)
-        self.locks.accept([Step(copy, Report(row["id"], FireState.STARTED, now, now, "T"))])
-        self.running[row["id"]] = (copy, now)
-        self.beat.settle()
+        if self.locks.admit(copy).verdict is Verdict.RUN:
+            begun = Report(row["id"], FireState.STARTED, now, now, copy.token)
+            self.locks.accept([Step(copy, begun)])
+            self.running[row["id"]] = (copy, now)
+            self.beat.settle()
 
     def _end_due(self, run_s: float) -> None:
         reasons = {row["id"]: row["reason"] or "" for row in self.records.fires()}

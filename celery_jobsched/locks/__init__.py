@@ -19,7 +19,8 @@ commit, acknowledge. A report may be read twice, and may be lost with the memory
 
     a holder dies        its lease ends, its slots are free, another copy may be admitted
     a word comes late    a release left a tombstone, a record knows who is newer: nothing happens
-    the memory is lost   nothing is granted for one renewal period; renewals fill it meanwhile
+    the memory is lost   nothing is granted for one renewal period; renewals fill it meanwhile:
+                         first those of runs, then those of queues, as far as there are slots
     the backend is away  LocksAway at once; whoever holds a slot goes on
 """
 
@@ -214,7 +215,8 @@ class Locks(Protocol):
     def acquire(self, wanted: Sequence[Hold]) -> list[bool]:
         """Take a slot of each key of each hold, for its lease; whether all of them were free.
 
-        Who holds them already prolongs and takes no second one. A hold without keys always may.
+        Who holds them already prolongs and takes no second one, unless others hold all that there
+        are: runs of which a lost memory heard late. A hold without keys always may.
         """
 
     def renew(self, held: Sequence[Hold]) -> list[bool]:
@@ -222,8 +224,9 @@ class Locks(Protocol):
 
         It is not, and nothing happens, where the slot was released less than a lease ago, or the
         record knows another copy in this one's place, or the end. A plain hold, a beat's, is for
-        a fire in a queue: while a copy of it runs, that copy's renewals alone count; and it is
-        added over a limit only while the memory is silent, for it is no run.
+        a fire in a queue: while a copy of it runs, that copy's renewals alone count. It is no run,
+        so it is never added over a limit; and to a memory that was lost not in the first half of
+        its silence, in which all that runs is renewed.
         """
 
     def release(self, held: Sequence[Hold]) -> None:

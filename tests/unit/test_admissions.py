@@ -9,7 +9,7 @@ import pytest
 from celery_jobsched.limits import Limit
 from celery_jobsched.locks import Admission, Answer, Copy, Locks, Step, Verdict
 from tests.locks import AT_ONCE, HOUR, LONG_AGO, NOW, Place, copy, hold, running
-from tests.processes import ROOT
+from tests.processes import ROOT, wait_until
 
 RUN, REFUSE, HAND_BACK, WAIT = Verdict.RUN, Verdict.REFUSE, Verdict.HAND_BACK, Verdict.WAIT
 DAY = timedelta(days=1)
@@ -265,9 +265,11 @@ def test_a_refused_copy_touches_no_slot(locks: Locks) -> None:
 
 def test_a_silent_memory_lets_in_who_holds_a_slot_and_nobody_else(place: Place) -> None:
     place.lose()
-    locks = place.open(renewal_period=HOUR)
+    locks = place.open(renewal_period=timedelta(seconds=4))
+    wait_until(lambda: locks.open().silent_for < timedelta(seconds=2), 10)
     locks.renew([hold("1", ("a", 1))])
 
     assert locks.admit(copy("1", ("a", 1))) is Answer.FIRST
     assert locks.admit(copy("2", ("b", 1))) is Answer.FULL
     assert locks.admit(copy("3")) is Answer.FIRST
+    assert locks.open().silent_for > AT_ONCE

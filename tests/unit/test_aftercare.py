@@ -146,7 +146,27 @@ def test_while_the_locks_are_silent_nothing_is_decided(
 
     decision = decide(fire(state, 2 * DAY, rights=ONE_SLOT), known, silent, False)
 
-    assert decision == Decision(Do.WAIT, 5 * SECOND, renews=True)
+    assert replace(decision, renews=False) == Decision(Do.WAIT, 5 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "may_queue"),
+    [
+        (FireState.SENT, None, True),
+        (FireState.RETRYING, None, True),
+        (FireState.STARTED, None, False),
+        (FireState.SENT, record(CopyState.RESERVED, -DAY), True),
+        (FireState.STARTED, record(CopyState.RESERVED, -DAY), True),
+        (FireState.SENT, record(CopyState.ACCEPTED, SECOND), False),
+        (FireState.RETRYING, record(CopyState.ACCEPTED, -SECOND), False),
+    ],
+)
+def test_silent_locks_are_told_of_what_may_be_in_a_queue_alone(
+    state: FireState, known: Admission | None, may_queue: bool
+) -> None:
+    decision = decide(fire(state, rights=ONE_SLOT), known, replace(SIGHT, is_whole=False), False)
+
+    assert decision.renews is may_queue
 
 
 def test_a_report_of_an_end_may_be_on_its_way_for_half_a_minute() -> None:

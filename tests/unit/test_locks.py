@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from celery_jobsched.limits import Limit
-from celery_jobsched.locks import Holder, Locks, Step
+from celery_jobsched.locks import Answer, Holder, Locks, Step
 from tests.locks import AT_ONCE, HOUR, Place, copy, hold, running
 from tests.processes import wait_until
 
@@ -88,12 +88,14 @@ def test_nothing_asked_is_nothing_answered(locks: Locks) -> None:
     locks.acknowledge([])
 
 
-def test_a_limit_that_was_lowered_lets_the_holders_be_and_nobody_in(locks: Locks) -> None:
+def test_a_limit_that_was_lowered_lets_runs_be_and_nobody_in(locks: Locks) -> None:
     locks.acquire([hold(fire, ("a", 3)) for fire in ("1", "2", "3")])
+    it = running(locks, copy("1", ("a", 3)))
 
-    granted = locks.acquire([hold("4", ("a", 1)), hold("1", ("a", 1))])
+    granted = locks.acquire([hold("4", ("a", 1)), hold("2", ("a", 1))])
 
-    assert granted == [False, True]
+    assert granted == [False, False]
+    assert locks.renew([it]) == [True]
     assert locks.free([Limit("a", 1)]) == {"a": 0}
 
 
@@ -266,13 +268,38 @@ def test_what_is_renewed_fills_a_lost_memory_before_anything_is_granted(place: P
     place.lose()
     locks = place.open(renewal_period=timedelta(milliseconds=200))
 
-    kept = locks.renew([hold("1", ("a", 1)), hold("2", ("a", 1)), copy("3", ("a", 1))])
-    granted = locks.acquire([hold("1", ("a", 1)), hold("4", ("a", 3)), hold("5")])
+    kept = locks.renew([copy("1", ("a", 1)), copy("2", ("a", 1)), copy("3", ("b", 3))])
+    granted = locks.acquire([hold("3", ("b", 3)), hold("4", ("b", 3)), hold("5")])
     wait_until(lambda: not locks.open().silent_for, 5)
 
     assert kept == [True, True, True]
     assert granted == [True, False, True]
-    assert locks.acquire([hold("4", ("a", 3)), hold("4", ("a", 4))]) == [False, True]
+    assert locks.acquire([hold("4", ("a", 2)), hold("4", ("b", 2))]) == [False, True]
+
+
+def test_a_lost_memory_is_told_of_runs_before_it_is_told_of_queues(place: Place) -> None:
+    place.lose()
+    locks = place.open(renewal_period=timedelta(seconds=4))
+    queued = [hold("1", ("a", 1)), hold("2", ("a", 1)), hold("3", ("b", 1))]
+
+    early = locks.renew([*queued, copy("4", ("b", 1))])
+    wait_until(lambda: locks.open().silent_for < timedelta(seconds=2), 10)
+    late, silent_for = locks.renew(queued), locks.open().silent_for
+
+    assert early == [False, False, False, True]
+    assert late == [True, False, False]
+    assert (names(locks, "a"), names(locks, "b")) == (["1"], ["4"])
+    assert silent_for > AT_ONCE
+
+
+def test_who_does_not_run_gives_way_to_a_run_that_the_locks_hear_of_late(locks: Locks) -> None:
+    locks.acquire([hold("1", ("a", 1))])
+    locks.renew([copy("2", ("a", 1), accepted=True)])
+
+    assert locks.acquire([hold("1", ("a", 1))]) == [False]
+    assert locks.renew([hold("1", ("a", 1))]) == [False]
+    assert locks.admit(copy("1", ("a", 1))) is Answer.FULL
+    assert names(locks, "a") == ["2"]
 
 
 def test_a_first_memory_needs_not_wait_even_if_another_began_it(place: Place) -> None:

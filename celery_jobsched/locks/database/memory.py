@@ -29,10 +29,16 @@ class Moment:
     dropped: int
     #: Whether that is written down.
     is_noted: bool
+    renewal_period: timedelta
 
     @property
     def silent_for(self) -> timedelta:
         return max(self.grants_at - self.now, _NOBODY)
+
+    @property
+    def hears_of_runs_alone(self) -> bool:
+        """Whoever runs has told it in the first half of the silence; then queues are heard."""
+        return self.silent_for > self.renewal_period / 2
 
 
 def look(conn: Connection, renewal_period: timedelta) -> Moment:
@@ -40,8 +46,9 @@ def look(conn: Connection, renewal_period: timedelta) -> Moment:
     noted = [_noted(key) for key in (_BORN, _GRANTS, _DROPPED)]
     now, born, grants, dropped = conn.execute(sa.select(database_now(), *noted)).one()
     if born is None or grants is None:
-        return Moment(now, now, now + renewal_period, int(dropped or 0), is_noted=False)
-    return Moment(now, _instant(born), _instant(grants), int(dropped or 0), is_noted=True)
+        return Moment(now, now, now + renewal_period, int(dropped or 0), False, renewal_period)
+    moments = (now, _instant(born), _instant(grants))
+    return Moment(*moments, int(dropped or 0), True, renewal_period)
 
 
 def begin(conn: Connection, renewal_period: timedelta, first: bool = False) -> Moment:

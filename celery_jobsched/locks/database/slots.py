@@ -62,22 +62,19 @@ class Slots:
     def __init__(self, conn: Connection, holds: Sequence[Hold], moment: Moment) -> None:
         self._now = moment.now
         self._silent = bool(moment.silent_for)
+        self._hears_of_runs_alone = moment.hears_of_runs_alone
         self._there = _own(conn, holds)
         self._slots = dict(self._there)
-        # All who hold a key may be many: they are counted, and only where it matters.
-        wanted = {key for h in holds for key in keys_of([h]) if not self._is_held(key, h.fire)}
-        found = counts(conn, wanted, self._now)
+        found = counts(conn, keys_of(holds), self._now)
         self._held = Counter({key: count.held for key, count in found.items()})
         self._littered = [key for key, count in found.items() if count.over]
 
     def take(self, hold: Hold) -> bool:
-        """Hold a slot of each key, or none where one is missing; whether they are held."""
-        wanted = [(stored(key), most) for key, most in hold.limits]
-        for key, most in wanted:
-            if not self._is_held(key, hold.fire) and (self._silent or self._held[key] >= most):
-                return False
-        self._prolong(hold)
-        return True
+        """Hold a slot of each key, or none where one is missing; whether they are held.
+
+        None is kept that runs are in need of, of which a lost memory heard late.
+        """
+        return self._take(hold, self._silent)
 
     def keep(self, hold: Hold) -> bool:
         """Hold a slot of each key whatever the limits, unless one was released lately."""
@@ -87,10 +84,8 @@ class Slots:
         return True
 
     def queue(self, hold: Hold) -> bool:
-        """The same for a fire that does not run: over a limit only where the memory was lost."""
-        if self.is_released(hold):
-            return False
-        return self.keep(hold) if self._silent else self.take(hold)
+        """The same for a fire that does not run, which is no fact: the limits hold."""
+        return not self.is_released(hold) and self._take(hold, self._hears_of_runs_alone)
 
     def release(self, hold: Hold) -> None:
         """Leave tombstones in the place of what was held."""
@@ -115,6 +110,14 @@ class Slots:
         insert_rows(conn, slots, new)
         if self._littered:
             _delete_over(conn, self._littered, self._now)
+
+    def _take(self, hold: Hold, silent: bool) -> bool:
+        for key, most in ((stored(key), most) for key, most in hold.limits):
+            mine = self._is_held(key, hold.fire)
+            if (silent and not mine) or self._held[key] - mine >= most:
+                return False
+        self._prolong(hold)
+        return True
 
     def _prolong(self, hold: Hold) -> None:
         until = self._now + hold.lease

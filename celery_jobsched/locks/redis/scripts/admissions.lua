@@ -120,8 +120,8 @@ local function renew_copy(copy)
   return keep(copy)
 end
 
--- A fire in a queue, as a beat knows it. What is not there is a fact only where it was lost.
-local function renew_hold(hold, silent)
+-- A fire in a queue, as a beat knows it. It is no fact: the limits hold.
+local function renew_hold(hold, of_runs_alone)
   local record = read(KEYS[hold.record])
   if record and record.state == 'ended' then
     return false
@@ -129,19 +129,16 @@ local function renew_hold(hold, silent)
   if record and record.state == 'accepted' and record.alive then
     return true
   end
-  if is_any_released(hold) then
-    return false
-  end
-  return silent and keep(hold) or not silent and take(hold, false)
+  return not is_any_released(hold) and take(hold, of_runs_alone)
 end
 
 function verbs.renew(holds)
-  local silent = is_silent()
+  local of_runs_alone = hears_of_runs_alone()
   return each(holds, function(hold)
     if hold.token then
       return renew_copy(hold)
     end
-    return renew_hold(hold, silent)
+    return renew_hold(hold, of_runs_alone)
   end)
 end
 

@@ -35,6 +35,12 @@ local function is_silent()
   return grants > now
 end
 
+-- Whoever runs has told it in the first half of the silence; then queues are heard.
+local function hears_of_runs_alone()
+  local _, grants = memory()
+  return grants > now + RENEWAL_PERIOD / 2
+end
+
 function verbs.open(asked)
   local born, grants = memory()
   if asked.first and grants > now then

@@ -16,6 +16,10 @@ local function held(slots)
   return redis.call('ZCOUNT', slots, '(' .. now, '+inf')
 end
 
+local function held_by_others(slots, fire)
+  return held(slots) - (is_held(slots, fire) and 1 or 0)
+end
+
 local function put(slots, fire, score, lease)
   redis.call('ZREMRANGEBYSCORE', slots, -now, now)
   redis.call('ZADD', slots, score, fire)
@@ -38,11 +42,12 @@ local function release(hold)
   end
 end
 
--- Whether the fire holds a slot of each key now. None is taken where one is missing.
+-- Whether the fire holds a slot of each key now. None is taken where one is missing; and none is
+-- kept that runs are in need of, of which a lost memory heard late.
 local function take(hold, silent)
   for _, limit in ipairs(hold.limits) do
     local slots, most = KEYS[limit[1]], limit[2]
-    if not is_held(slots, hold.fire) and (silent or held(slots) >= most) then
+    if silent and not is_held(slots, hold.fire) or held_by_others(slots, hold.fire) >= most then
       return false
     end
   end
