@@ -155,29 +155,6 @@ def _made_now(element: Any, compiler: Any, **kw: Any) -> str:
     return str(compiler.process(database_now(), **kw))
 
 
-class digest(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
-    """A short value of a text, another one for another text: to compare within one process."""
-
-    type = sa.types.NullType()
-    inherit_cache = True
-
-
-@compiles(digest)
-def _digest_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
-    # As bytes: what is no UTF-8 would raise on its way to a function of Python's.
-    return f"jobsched_digest(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
-
-
-@compiles(digest, "postgresql")
-def _digest_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"hashtextextended({compiler.process(element.clauses, **kw)}, 0)"
-
-
-@compiles(digest, "mysql", "mariadb")
-def _digest_mysql(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"MD5({compiler.process(element.clauses, **kw)})"
-
-
 def _sqlite(url: str, timeout: float) -> Engine:
     # pysqlite's own transactions begin too late: two beats would claim the same rows.
     # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable

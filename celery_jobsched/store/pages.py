@@ -24,11 +24,12 @@ from ..tenure import Tenure
 from .bulk import update_rows
 from .calendars import IS_EDITED
 from .deliveries import Delivery
-from .engine import database_now, digest, skips_locked
+from .engine import database_now, skips_locked
 from .jobs import DETAILS_TEXT, ROW, RULES_TEXT, SCHEDULE_TEXT, WOKEN
 from .meta import FREEZE
 from .planned import EDITED
 from .tables import calendars, fires, jobs, meta
+from .texts import digest
 from .types import Instant
 
 Row = Mapping[Any, Any]
