@@ -30,3 +30,20 @@ def _digest_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(digest, "mysql", "mariadb")
 def _digest_mysql(element: Any, compiler: Any, **kw: Any) -> str:
     return f"MD5({compiler.process(element.clauses, **kw)})"
+
+
+class begins_with(FunctionElement[Any]):  # noqa: N801 - reads as an SQL function
+    """Whether a text begins with another one; each of them is computed once."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(begins_with)
+def _begins_with(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"(INSTR({compiler.process(element.clauses, **kw)}) = 1)"
+
+
+@compiles(begins_with, "postgresql")
+def _begins_with_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"starts_with({compiler.process(element.clauses, **kw)})"

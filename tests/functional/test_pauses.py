@@ -142,6 +142,17 @@ def test_every_change_by_the_facade_is_on_record_once(person: Person) -> None:
     assert person.changes("rates")[3].note == "too many"
 
 
+def test_that_sql_changed_but_the_case_of_a_letter_is_on_record(person: Person) -> None:
+    person.jobs.add("rates", task="proj.note", every="1 hour", keyword="Ärger")
+    person.beat()
+
+    person.records.edit("rates", keyword="ärger")
+    person.beat()
+
+    newest, _ = person.changes("rates")
+    assert newest.differences == [("keyword", "Ärger", "ärger")]
+
+
 def test_what_sql_mends_of_a_row_in_error_is_on_record_and_nothing_else(person: Person) -> None:
     person.jobs.add("rates", task="proj.note", cron="0 6 * * *", args=[1])
     person.beat()

@@ -16,6 +16,7 @@ from celery_jobsched.job import Job
 from celery_jobsched.plan import Missed
 from celery_jobsched.store import ends, fires, jobs, meta, tables
 from celery_jobsched.store.bulk import insert_rows, update_rows
+from celery_jobsched.store.texts import begins_with
 from tests.records import Records
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
@@ -268,6 +269,25 @@ def test_truth_survives_a_bulk_update(records: Records) -> None:
         update_rows(conn, tables.jobs, ("id",), [{"id": id_, "enabled": True}])
 
     assert (disabled, records.job("a")["enabled"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning", "expected"),
+    [
+        ("every=1 hour\nenabled=1\n", "every=1 hour\n", True),
+        ("every=1 hour\n", "every=1 hour\nenabled=1\n", False),
+        ("every=1 hour", "1 hour", False),
+        ("every=1 hour", "every_1%", False),
+        ("", "every=1 hour", False),
+    ],
+)
+def test_a_text_begins_with_another_letter_by_letter(
+    records: Records, text: str, beginning: str, expected: bool
+) -> None:
+    with records.engine.connect() as conn:
+        found = conn.execute(sa.select(begins_with(sa.literal(text), sa.literal(beginning))))
+
+        assert found.scalar_one() is expected
 
 
 def test_the_first_environment_owns_the_database(records: Records) -> None:
