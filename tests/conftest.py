@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from celery_jobsched.locks import Locks
 from celery_jobsched.store import schema
+from tests import garbage
 from tests.locks import PLACES, Place, fresh_place
 from tests.persons import Person
 from tests.records import Records
@@ -128,6 +129,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with tests that run alone come first: nobody has begun something long by then."""
     first = {item.path for item in items if _is_alone(item)}
     items.sort(key=lambda item: item.path not in first)
+
+
+def pytest_collection_finish() -> None:
+    garbage.keep()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -30,8 +30,9 @@ from sqlalchemy.engine import Engine
 from celery_jobsched import current_fire
 from celery_jobsched.store import meta, tables
 from celery_jobsched.testing import Beat, Clock
+from tests import garbage
 from tests.breakage import BREAKAGES
-from tests.forks import ended, in_child, keep_shared, started
+from tests.forks import ended, in_child, started
 from tests.hand import Hand
 from tests.processes import wait_until
 from tests.steps import Steps
@@ -251,7 +252,7 @@ def main(trial: Trial) -> dict[str, Any]:
         BREAKAGES[trial.broken]()
     worlds = Worlds(Path(trial.folder), trial.conf, None if trial.empty else prepare)
     warm_up(worlds.make(_WARM))
-    keep_shared()
+    garbage.keep()
     conf = worlds.make(_COUNTED)
     names = in_child(lambda: be_killed(conf, START, None))
     calm = play(trial, worlds, None, "no crash")

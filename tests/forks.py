@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -50,13 +49,3 @@ def ended(point: int, child: int, reading: int, kind: Callable[..., Any]) -> Any
         said = pipe.read()
     os.waitpid(child, 0)
     return kind(**json.loads(said)) if said else kind(point, trouble="its process failed")
-
-
-def keep_shared() -> None:
-    """Keep from the garbage collector what all children have: it would copy each page of it.
-
-    A beat thaws what it froze, to sweep it once; there is nothing to sweep in what was here before.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.unfreeze = lambda: None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import garbage
 from tests.processes import wait_until
 from tests.records import ticking
 from tests.stacks import fresh_stack
@@ -17,11 +18,10 @@ from tests.stacks import fresh_stack
 @pytest.fixture
 def undisturbed() -> Iterator[None]:
     """A collector that is at work only when it is told to be."""
-    gc.unfreeze()
-    gc.disable()
-    yield
-    gc.enable()
-    gc.unfreeze()
+    with garbage.as_elsewhere():
+        gc.disable()
+        yield
+        gc.enable()
 
 
 def spared() -> float:
@@ -41,11 +41,11 @@ def test_the_collector_is_spared_what_came_with_the_start_and_finds_its_garbage(
     tmp_path: Path,
 ) -> None:
     with fresh_stack("sqlite", "filesystem", tmp_path) as stack, ticking(stack) as scheduler:
-        garbage = weakref.ref(Cycle())
+        cycle = weakref.ref(Cycle())
         scheduler.tick()
-        at_first, still_there = spared(), garbage() is not None
+        at_first, still_there = spared(), cycle() is not None
 
-        wait_until(lambda: scheduler.tick() >= 0 and garbage() is None, 10)
+        wait_until(lambda: scheduler.tick() >= 0 and cycle() is None, 10)
 
         assert spared() > 0.9
     assert at_first > 0.9
