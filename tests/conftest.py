@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from celery_jobsched.locks import Locks
 from celery_jobsched.store import schema
-from tests import garbage
+from tests import compiled, garbage
 from tests.locks import PLACES, Place, fresh_place
 from tests.persons import Person
 from tests.records import Records
@@ -32,6 +32,8 @@ _TURNS = Turns(_FOLDER)
 # Time is measured where it matters; elsewhere a busy machine must not fail a test.
 settings.register_profile("here", deadline=None)
 settings.load_profile("here")
+
+compiled.share()
 
 # A table is as wide as its lines, unless a test says otherwise: readline, where pytest
 # imports it, leaves the width of a terminal to the processes it starts.

@@ -32,11 +32,12 @@ from celery_jobsched.store import meta, tables
 from celery_jobsched.testing import Beat, Clock
 from tests import garbage
 from tests.breakage import BREAKAGES
+from tests.compiled import COMPILED
 from tests.forks import ended, in_child, started
 from tests.hand import Hand
 from tests.processes import wait_until
 from tests.steps import Steps
-from tests.worlds import COMPILED, Worlds
+from tests.worlds import Worlds
 
 #: When the beat begins that is killed.
 START = datetime(2030, 1, 7, 9, 0, 0, 300_000, tzinfo=timezone.utc)

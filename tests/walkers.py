@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection, Engine
 from celery_jobsched.beat import Scheduler
 from celery_jobsched.store import settable
 from celery_jobsched.testing import Clock
+from tests.compiled import COMPILED
 from tests.crashes import START
 from tests.steps import Steps
-from tests.worlds import COMPILED
 
 #: Who meets a lock fails at once: nobody waits for one whose turn it is not.
 _IMPATIENT = {

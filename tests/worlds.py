@@ -18,20 +18,6 @@ from celery_jobsched.store.engine import make_engine
 from tests.forks import in_child
 
 
-class Compiled(dict[Any, Any]):
-    """What SQLAlchemy made of each statement, by all but the dialect: each engine has its own."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get(key[1:], default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key[1:], value)
-
-
-#: Made once, for all processes that are forked, which have one kind of database.
-COMPILED = Compiled()
-
-
 class Worlds:
     """Makes copies of a first world, which *prepare* makes; without it the world is empty."""
 
