@@ -129,7 +129,8 @@ class Asking:
     def _learn(self, answered: int, asked: int) -> None:
         """What cannot be asked in time need not be read again with each tick."""
         is_slow = answered < asked
-        self._most = max(_FEWEST_AT_ONCE, answered) if is_slow else 2 * self._most
+        # Doubled for weeks a float is infinite, and a whole number has a million digits.
+        self._most = float(max(_FEWEST_AT_ONCE, answered)) if is_slow else 2 * self._most
 
 
 class Helper:

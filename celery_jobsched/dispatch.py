@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 2.0
+#: From the first to the longest.
+_DOUBLINGS = 2
 _MARGIN_S = 0.5
 #: A broker that refuses a message does so at once; one that took longer is not asked again.
 _PROMPT_S = 1.0
@@ -206,7 +208,7 @@ class Dispatcher:
 
     @property
     def _pause(self) -> float:
-        return float(min(_FIRST_PAUSE_S * 2 ** max(0, self.failures - 1), _LONGEST_PAUSE_S))
+        return float(_FIRST_PAUSE_S * 2 ** min(max(0, self.failures - 1), _DOUBLINGS))
 
     def _wait_of(self, outcome: Outcome) -> float:
         """A suspect waits longer than the broker rests: others must get through before it."""

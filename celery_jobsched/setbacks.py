@@ -14,7 +14,8 @@ from .store.engine import in_one_line, is_deadlock
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 2.0
+#: It is doubled so often: to two seconds.
+_DOUBLINGS = 2
 _DEADLOCK_PAUSE_S = 0.01
 
 
@@ -47,4 +48,4 @@ class Setbacks:
         )
         if isinstance(error, DBAPIError):
             self.drop()
-        return float(min(_FIRST_PAUSE_S * 2 ** (self._count - 1), _LONGEST_PAUSE_S))
+        return float(_FIRST_PAUSE_S * 2 ** min(self._count - 1, _DOUBLINGS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -186,6 +187,20 @@ def test_while_answers_come_slowly_fewer_are_asked_for_at_once(make: Make, doors
     assert fewest == 10
     assert asking.most(500) == 500
     assert asking.most(3) == 3
+
+
+def test_what_is_asked_for_at_once_does_not_grow_for_ever(make: Make, doors: Doors) -> None:
+    asking, jobs = make(30), page("slow")
+    doors.close("slow")
+    asking.ask(jobs)
+    doors.open()
+    wait_for_all(asking, jobs)
+
+    for _ in range(2000):
+        asking.ask({})
+
+    assert asking._most == math.inf
+    assert asking.most(500) == 500
 
 
 def test_a_helper_that_is_let_go_ends(make: Make) -> None:
