@@ -14,9 +14,10 @@ def judge(
     copy: Copy, record: Admission | None, now: datetime, born_at: datetime, oldest: timedelta
 ) -> Answer:
     """Whether *copy* may run, slots aside; *born_at* is since when the memory is whole."""
-    if copy.published_at < now - oldest:
-        return Answer.TOO_OLD
-    return standing(copy, record, born_at)
+    answer = standing(copy, record, born_at)
+    # A retry tells when its run was published; its own message may be a second old.
+    is_too_old = copy.published_at < now - oldest and answer is not Answer.RETRY
+    return Answer.TOO_OLD if is_too_old else answer
 
 
 def standing(copy: Copy, record: Admission | None, born_at: datetime) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -180,6 +181,14 @@ def test_a_copy_that_is_older_than_records_are_kept_is_refused(locks: Locks) -> 
 
     assert locks.admit(copy("1", published_at=old)) is Answer.TOO_OLD
     assert locks.admit(copy("1", published_at=young)) is Answer.FIRST
+
+
+def test_a_retry_of_a_run_that_began_long_ago_runs(locks: Locks) -> None:
+    it = running(locks, copy("1", ("a", 1)))
+
+    answer = locks.admit(replace(it, published_at=NOW - 2 * DAY, retries=1))
+
+    assert (answer, answer.verdict) == (Answer.RETRY, RUN)
 
 
 def test_a_record_lives_for_as_long_as_a_copy_may(locks: Locks, place: Place) -> None:

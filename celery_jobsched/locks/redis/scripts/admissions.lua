@@ -78,14 +78,20 @@ local function standing(copy, record)
   return other_token(record)
 end
 
+-- A retry tells when its run was published; its own message may be a second old.
+local function judge(copy, record)
+  local answer = standing(copy, record)
+  if copy.published_at < now - MAX_QUEUE_TIME and answer ~= 'RETRY' then
+    return 'TOO_OLD'
+  end
+  return answer
+end
+
 local MAY_RUN = {FIRST = true, AGAIN = true, RETRY = true, RETURNED = true, REPLACES = true}
 
 function verbs.admit(copy)
-  if copy.published_at < now - MAX_QUEUE_TIME then
-    return 'TOO_OLD'
-  end
   local record = read(KEYS[copy.record])
-  local answer = standing(copy, record)
+  local answer = judge(copy, record)
   if answer == 'IN_HAND' then
     redis.call('HSET', KEYS[copy.record], 'redelivered', 1)
   end
