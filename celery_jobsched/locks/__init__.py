@@ -241,7 +241,8 @@ class Locks(Protocol):
     def admit(self, copy: Copy) -> Answer:
         """Whether *copy* may run. Where it may, it is reserved, and holds its slots, for its lease.
 
-        Where it must wait, its fire holds no slot any more, and the next copy may be admitted.
+        Where it must wait, its fire holds no slot any more, and the next copy may be admitted. A
+        retry of a run whose lease lasts needs not: it keeps its slots, as a renewal does.
         """
 
     def accept(self, started: Sequence[Step]) -> list[bool]:

@@ -263,6 +263,16 @@ def test_a_retry_whose_slot_was_lost_waits_and_may_be_replaced(locks: Locks) -> 
     assert locks.admit(copy("1", token="U", number=2)) is Answer.REPLACES
 
 
+def test_a_retry_keeps_its_slot_where_a_limit_was_raised_meanwhile(locks: Locks) -> None:
+    running(locks, copy("1", ("a", 1)))
+    running(locks, copy("2", ("a", 2)))
+
+    answer = locks.admit(copy("1", ("a", 1), retries=1))
+
+    assert answer is Answer.RETRY
+    assert sorted(each.fire for each in locks.holders(["a"])["a"]) == ["1", "2"]
+
+
 def test_a_refused_copy_touches_no_slot(locks: Locks) -> None:
     running(locks, copy("1", ("a", 1)))
     before = locks.holders(["a", "b"])

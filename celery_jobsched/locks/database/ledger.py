@@ -59,7 +59,9 @@ class Ledger:
             self._records.note_redelivered(copy.fire)
         if answer.verdict is not Verdict.RUN:
             return answer
-        if not self._slots.take(copy):
+        goes_on = answer is Answer.RETRY and record is not None and record.alive
+        # A run between two attempts goes on, whoever else runs: its slot is renewed, as by its worker.
+        if not (self._slots.keep(copy) if goes_on else self._slots.take(copy)):
             self._slots.release(copy)
             self._records.put(copy, CopyState.RESERVED, _AT_ONCE)
             return Answer.FULL

@@ -89,6 +89,14 @@ end
 
 local MAY_RUN = {FIRST = true, AGAIN = true, RETRY = true, RETURNED = true, REPLACES = true}
 
+-- A run between two attempts goes on, whoever else runs: its slot is renewed, as by its worker.
+local function takes(copy, answer, record)
+  if answer == 'RETRY' and record.alive then
+    return keep(copy)
+  end
+  return take(copy, is_silent())
+end
+
 function verbs.admit(copy)
   local record = read(KEYS[copy.record])
   local answer = judge(copy, record)
@@ -98,7 +106,7 @@ function verbs.admit(copy)
   if not MAY_RUN[answer] then
     return answer
   end
-  if not take(copy, is_silent()) then
+  if not takes(copy, answer, record) then
     release(copy)
     write(copy, record, 'reserved', 0)
     return 'FULL'
