@@ -60,7 +60,7 @@ class Ledger:
         if answer.verdict is not Verdict.RUN:
             return answer
         goes_on = answer is Answer.RETRY and record is not None and record.alive
-        # A run between two attempts goes on, whoever else runs: its slot is renewed, as by its worker.
+        # Between two attempts a run goes on, whoever else runs: this renews it, as its worker does.
         if not (self._slots.keep(copy) if goes_on else self._slots.take(copy)):
             self._slots.release(copy)
             self._records.put(copy, CopyState.RESERVED, _AT_ONCE)

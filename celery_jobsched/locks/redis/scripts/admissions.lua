@@ -89,7 +89,7 @@ end
 
 local MAY_RUN = {FIRST = true, AGAIN = true, RETRY = true, RETURNED = true, REPLACES = true}
 
--- A run between two attempts goes on, whoever else runs: its slot is renewed, as by its worker.
+-- Between two attempts a run goes on, whoever else runs: this renews it, as its worker does.
 local function takes(copy, answer, record)
   if answer == 'RETRY' and record.alive then
     return keep(copy)
