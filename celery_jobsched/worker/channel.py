@@ -35,6 +35,8 @@ _SOONEST_S = 0.001
 #: Where a run ends as soon as it started, its end says both.
 _GATHER_S = 0.02
 _MOST_UNSAID = 10_000
+#: After an outage there may be more than the locks can take in one call, before its time is over.
+_SAID_AT_ONCE = 500
 _LAST_WORDS_S = 2.0
 #: A URL that cannot be read is told at the first use.
 _AWAY = (LocksAway, InvalidSetting)
@@ -246,13 +248,13 @@ def said_once(words: list[Word]) -> list[Word]:
 
 
 def grouped(words: Iterable[Word]) -> list[list[Word]]:
-    """*words* of the same verb together, in as few groups as keep each fire's words in order."""
+    """*words* of the same verb together, each fire's in their order; none in too large a group."""
     groups: list[list[Word]] = []
     #: Before which group no word of a fire may go.
     earliest: dict[str, int] = {}
     for word in words:
         at = earliest.get(word.fire, 0)
-        while at < len(groups) and not _is_alike(groups[at][0], word):
+        while at < len(groups) and not _has_room(groups[at], word):
             at += 1
         if at == len(groups):
             groups.append([])
@@ -261,5 +263,6 @@ def grouped(words: Iterable[Word]) -> list[list[Word]]:
     return groups
 
 
-def _is_alike(one: Word, other: Word) -> bool:
-    return one.verb == other.verb and one.locks is other.locks
+def _has_room(group: list[Word], word: Word) -> bool:
+    is_alike = group[0].verb == word.verb and group[0].locks is word.locks
+    return is_alike and len(group) < _SAID_AT_ONCE

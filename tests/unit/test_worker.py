@@ -41,6 +41,23 @@ def said(words: list[Word]) -> list[tuple[str, list[str]]]:
     return [(group[0].verb, [each.fire for each in group]) for group in grouped(words)]
 
 
+def test_no_call_has_more_words_than_the_locks_can_take_in_its_time() -> None:
+    fires = [str(number) for number in range(1200)]
+    words = [word(verb, fire) for fire in fires for verb in ("accept", "end")]
+
+    groups = said(words)
+
+    assert [(verb, len(together)) for verb, together in groups] == [
+        ("accept", 500),
+        ("end", 500),
+        ("accept", 500),
+        ("end", 500),
+        ("accept", 200),
+        ("end", 200),
+    ]
+    assert [fire for verb, together in groups for fire in together if verb == "end"] == fires
+
+
 def test_words_of_a_kind_are_said_together_and_each_fires_in_their_order() -> None:
     words = [
         word("accept", "1"),
