@@ -34,7 +34,7 @@ FLOORS = (
     "store.migrations.versions.v0002_triggers store.migrations.versions.v0003_calendars",
     "store.migrations.versions.v0004_locks store.migrations.versions.v0005_slots",
     "store.migrations.versions.v0006_beats store.migrations.versions.v0007_modes",
-    "store.bulk store.meta store.calendars store.jobs",
+    "store.texts store.bulk store.meta store.calendars store.jobs",
     "store.changes store.pauses store.history",
     "store.search store.standing",
     "store.deliveries store.fires store.pruning store.watching store.declared store.replan",
