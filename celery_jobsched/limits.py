@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .job import Job
 
@@ -59,10 +59,7 @@ class Rights:
         """
         said = json.loads(text)
         limits = tuple(Limit(str(key), int(most)) for key, most in said["limits"])
-        lease = float(said["lease"])
-        if not 0 < lease < _LONGEST_LEASE_S:
-            raise ValueError(f"expected a lease of 0 to {_LONGEST_LEASE_S:g} s, got: {lease!r}")
-        return cls(limits, timedelta(seconds=lease))
+        return cls(limits, lease_of(said["lease"]))
 
 
 #: No limit, for the usual lease.
@@ -105,6 +102,18 @@ class LimitRules:
         if own is not None:
             limits.append(Limit(job_key(job.name), own))
         return Rights(tuple(limits), timedelta(seconds=lease))
+
+
+def lease_of(seconds: Any) -> timedelta:
+    """A lease that was written down in seconds.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    lease = float(seconds)
+    if not 0 < lease < _LONGEST_LEASE_S:
+        raise ValueError(f"expected a lease of 0 to {_LONGEST_LEASE_S:g} s, got: {lease!r}")
+    return timedelta(seconds=lease)
 
 
 def renewal_of(lease: timedelta) -> timedelta:

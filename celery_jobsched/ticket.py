@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from .errors import shown
+from .fields import is_writable
 from .fire import Fire, made_at
-from .limits import Limit, Rights
+from .limits import Limit, Rights, lease_of
+
+_GREATEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,17 @@ class Ticket:
         """The ticket in *header*.
 
         Raises:
-            KeyError, TypeError, ValueError: there is none, or none that this release can read.
+            KeyError, TypeError, ValueError, OverflowError: there is none, or none that this release
+            can read.
         """
         return cls(
-            installation=_text(header["installation"]),
-            place=_text(header["locks"]),
-            limits=tuple(Limit(_text(key), int(most)) for key, most in header["limits"]),
-            lease=_lease(header["lease"]),
+            installation=text_in(header["installation"]),
+            place=text_in(header["locks"]),
+            limits=tuple(Limit(text_in(key), whole_in(most)) for key, most in header["limits"]),
+            lease=lease_of(header["lease"]),
             made_at=_instant(header["made_at"]),
             published_at=_instant(header["published_at"]),
-            database=_text(header["database"]) if "database" in header else None,
+            database=text_in(header["database"]) if "database" in header else None,
         )
 
 
@@ -84,17 +89,27 @@ def _made_at(fire: Fire) -> datetime:
         return fire.due_at
 
 
-def _text(value: Any, longest: int = 300) -> str:
-    if not isinstance(value, str) or len(value) > longest:
+def text_in(value: Any, longest: int = 300) -> str:
+    """A text of a header, which each backend of the locks can keep.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_writable(value) or len(value) > longest:
         raise ValueError(f"expected a text of up to {longest} characters")
-    return value
+    return str(value)
 
 
-def _lease(value: Any) -> timedelta:
-    lease = timedelta(seconds=float(value))
-    if lease <= timedelta(0):
-        raise ValueError("expected a lease of some time")
-    return lease
+def whole_in(value: Any) -> int:
+    """A number of a header, the same.
+
+    Raises:
+        ValueError, TypeError, OverflowError: it is none.
+    """
+    number = int(value)
+    if abs(number) > _GREATEST:
+        raise ValueError(f"expected a number of up to {_GREATEST}, got: {shown(number)}")
+    return number
 
 
 def _instant(value: Any) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..locks import Copy
-from ..ticket import Ticket
+from ..ticket import Ticket, text_in, whole_in
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +40,15 @@ def copy_of(request: Any, new_name: Callable[[], str]) -> Asked | None:
 def _read(request: Any, header: dict[str, Any], worker: str) -> Asked:
     ticket = Ticket.from_header(header)
     copy = Copy(
-        fire=_short(request.id),
+        fire=text_in(request.id, _LONGEST_ID),
         limits=ticket.limits,
         lease=ticket.lease,
-        token=_short(header["token"]),
-        number=int(header["n"]),
-        retries=int(request.request_dict.get("retries") or 0),
+        token=text_in(header["token"], _LONGEST_ID),
+        number=whole_in(header["n"]),
+        retries=whole_in(request.request_dict.get("retries") or 0),
         made_at=ticket.made_at,
         published_at=ticket.published_at,
         worker=worker,
     )
     delivery = request.delivery_info or {}
     return Asked(copy, ticket, str(header["job"]), bool(delivery.get("redelivered")))
-
-
-def _short(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_ID:
-        raise ValueError(f"expected a text of up to {_LONGEST_ID} characters")
-    return value

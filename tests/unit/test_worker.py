@@ -167,14 +167,20 @@ def test_a_copy_is_what_its_message_says() -> None:
     [
         {"n": "x"},
         {"n": None},
+        {"n": 2**31},
         {"token": 5},
         {"token": "T" * 37},
+        {"token": "\0"},
+        {"token": "\ud800"},
         {"limits": [["k"]]},
         {"limits": [["k" * 301, 1]]},
+        {"limits": [["k\0", 1]]},
+        {"limits": [["k", 10**400]]},
         {"limits": None},
         {"lease": "x"},
         {"lease": float("inf")},
         {"lease": 0},
+        {"lease": 1e12},
         {"made_at": "2030-01-01T00:00:00"},
         {"published_at": 5},
         {"installation": None},
@@ -185,8 +191,9 @@ def test_a_header_that_cannot_be_read_is_none(wrong: dict[str, Any]) -> None:
     assert copy_of(request(HEADER | wrong), lambda: "w.1") is None
 
 
-def test_neither_is_one_of_an_id_that_no_fire_has() -> None:
-    assert copy_of(request(HEADER, id_="f" * 37), lambda: "w.1") is None
+@pytest.mark.parametrize("wrong", [{"id_": "f" * 37}, {"id_": "\0"}, {"retries": 2**31}])
+def test_neither_is_one_of_an_id_or_an_attempt_that_no_fire_has(wrong: dict[str, Any]) -> None:
+    assert copy_of(request(HEADER, **wrong), lambda: "w.1") is None
 
 
 def test_a_task_keeps_its_own_request_class_behind_ours() -> None:
