@@ -183,7 +183,8 @@ def _fire_of(task: str, outcome: Told, now: datetime) -> Fire:
         id=new_id(now),
         job_id=outcome.job_id,
         job_name=outcome.job,
-        key=_key(outcome),
+        # A run by hand is known by its own id, to the same job.
+        key=f"after {_key(outcome)}",
         fire_at=fire_at,
         due_at=now,
         origin=Origin.FOLLOW_UP,

@@ -193,6 +193,21 @@ def test_a_task_follows_with_what_it_needs_to_know(
     assert records.job("a")["fire_count"] == 0
 
 
+@pytest.mark.parametrize(("state", "task"), [(S.SUCCEEDED, "proj.next"), (S.FAILED, "proj.alarm")])
+def test_a_run_by_hand_is_followed_as_any_other(
+    records: Records, state: FireState, task: str
+) -> None:
+    records.add("a", every="1 hour", on_success="proj.next", on_failure="proj.alarm")
+    id_ = new_id(NOW)
+    by_hand = Fire(id_, records.job("a")["id"], "a", id_, NOW, NOW, Origin.MANUAL, publishes=0)
+    with records.engine.begin() as conn:
+        fires.insert_ready(conn, [by_hand], NOW)
+
+    apply(records, Report(id_, state, NOW))
+
+    assert [row["task"] for row in followers(records) if row["id"] != id_] == [task]
+
+
 @pytest.mark.parametrize("state", [S.REVOKED, S.EXPIRED, S.STARTED, S.RETRYING, S.PENDING])
 def test_nothing_follows_what_neither_went_well_nor_failed(
     records: Records, state: FireState
