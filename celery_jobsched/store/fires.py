@@ -174,11 +174,14 @@ def put_back(
 
 
 def give_back(conn: Connection, ids: Sequence[str], owned_until: datetime, now: datetime) -> None:
-    """Leave fires that were taken and not published, to whoever takes them next, at once."""
+    """Leave fires that were taken and not published, to whoever takes them next, at once.
+
+    Once: a commit of which nobody knows whether it counted is tried again.
+    """
     if ids:
         mine = sa.and_(
             fires.c.id.in_(ids),
-            fires.c.ready_at <= owned_until,
+            fires.c.ready_at == owned_until,
             fires.c.state == FireState.PENDING.value,
         )
         left: Any = {"ready_at": now, "publishes": fires.c.publishes - 1}

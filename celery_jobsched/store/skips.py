@@ -64,7 +64,7 @@ def settle(
 
 
 def _locked(conn: Connection, verdict: Verdict, owned_until: datetime) -> set[str]:
-    """Those fires of the verdict that no other beat took since, locked."""
+    """Those fires of the verdict that no other beat took, and none gave back, since; locked."""
     ids = [skip.fire.id for skip in verdict.skipped]
     ids += [fire.id for fire, _ in verdict.waiting]
     query = (
@@ -72,7 +72,7 @@ def _locked(conn: Connection, verdict: Verdict, owned_until: datetime) -> set[st
         .where(
             fires.c.id.in_([*ids, *verdict.left]),
             fires.c.state == FireState.PENDING.value,
-            fires.c.ready_at <= owned_until,
+            fires.c.ready_at == owned_until,
         )
         .order_by(fires.c.id)
         .with_for_update()

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from celery_jobsched.errors import EnvironmentMismatch, JobExistError, JobNotFound
 from celery_jobsched.fire import Fire, Origin, clock_key, new_id
 from celery_jobsched.job import Job
+from celery_jobsched.overlap import Verdict
 from celery_jobsched.plan import Missed
-from celery_jobsched.store import ends, fires, jobs, meta, tables
+from celery_jobsched.store import ends, fires, jobs, meta, skips, tables
 from celery_jobsched.store.bulk import insert_rows, update_rows
 from celery_jobsched.store.texts import begins_with
 from tests.records import Records
@@ -193,6 +194,22 @@ def test_what_was_taken_and_not_published_is_as_it_was_before(records: Records) 
     assert (rows[mine.id]["publishes"], rows[mine.id]["ready_at"]) == (0, NOW)
     assert (rows[theirs.id]["publishes"], rows[theirs.id]["ready_at"]) == (2, NOW + HOUR)
     assert (rows[sent.id]["publishes"], rows[sent.id]["state"]) == (1, "sent")
+
+
+def test_what_is_given_back_twice_counts_once(records: Records) -> None:
+    # The commit of the first time came to nothing, as far as the beat could see.
+    left, silent = fire(1), fire(2)
+    write(records, left, silent)
+
+    for _ in range(2):
+        with records.engine.begin() as conn:
+            fires.give_back(conn, [left.id], NOW + OWNED, NOW)
+            skips.settle(conn, Verdict(left=[silent.id]), NOW + OWNED, NOW + SECOND)
+
+    assert [(row["ready_at"], row["publishes"]) for row in records.fires()] == [
+        (NOW, 0),
+        (NOW + SECOND, 0),
+    ]
 
 
 def test_what_another_beat_took_is_not_put_back(records: Records) -> None:
