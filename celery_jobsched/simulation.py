@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .clock import TICK
+from .errors import InvalidJob
 from .job import Job
 
 #: Of one job; what fires more often in that time is counted no further, and named.
 _MOST = 200_000
 _NAMED = 3
+_HOUR, _LONGEST = timedelta(hours=1), timedelta(days=3660)
 
 
 class Minute(NamedTuple):
@@ -24,7 +26,11 @@ class Minute(NamedTuple):
 
 @dataclass
 class Simulation:
-    """The fires from *start* (inclusive) to *end*, by the hours of UTC that they lie in."""
+    """The fires from *start* (inclusive) to *end*, by the hours of UTC that they lie in.
+
+    Raises:
+        InvalidJob: *end* is more than ten years after *start*.
+    """
 
     start: datetime
     end: datetime
@@ -34,10 +40,12 @@ class Simulation:
     _minutes: dict[datetime, list[object]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        hour = self.start.replace(minute=0, second=0, microsecond=0)
-        while hour < self.end:
-            self.hours[hour] = 0
-            hour += timedelta(hours=1)
+        if self.end - self.start > _LONGEST:
+            said = f"not more than {_LONGEST.days} days after the first moment"
+            raise InvalidJob("end", self.end.isoformat(), said)
+        first = self.start.replace(minute=0, second=0, microsecond=0)
+        for hour in range(max(0, -((first - self.end) // _HOUR))):
+            self.hours[first + hour * _HOUR] = 0
 
     @property
     def fires(self) -> int:
@@ -65,11 +73,14 @@ class Simulation:
                 return
             start = max(start, job.paused_until)
         left = _MOST
+        at = job.next_after(start - TICK)
         if job.max_fires is not None:
             left = min(left, max(0, job.max_fires - job.fire_count))
-        at = job.next_after(start - TICK)
+            # What fires before that counts, too.
+            at = min(filter(None, (at, job.next_fire_at)), default=None)
         while at is not None and at < self.end and left > 0:
-            self._note(at, job.name)
+            if at >= start:
+                self._note(at, job.name)
             left -= 1
             at = job.next_after(at)
         if left == 0 and at is not None and at < self.end and job.max_fires is None:

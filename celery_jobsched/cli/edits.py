@@ -57,8 +57,9 @@ def add_job(
     **options: Any,
 ) -> None:
     """Make a job. The fields are the table's columns."""
-    definition = fields_of(fields)
+    given = fields_of(fields)
     with failing_in_words():
+        definition = _of_a_job(given)
         job = facade(ctx).add(name, replace, by=by, note=note, force=force, **definition)
         tell(f"{job.name}: {job.describe()}")
 
@@ -88,8 +89,9 @@ def set_fields(
 
     Nothing behind the = is the field's default.
     """
-    changes = fields_of(fields)
+    given = fields_of(fields)
     with failing_in_words():
+        changes = _of_a_job(given)
         job = facade(ctx).modify(name, by=by, note=note, force=force, **changes)
         tell(f"{job.name}: {job.describe()}")
 
@@ -175,6 +177,18 @@ def resume_jobs(
         jobs = facade(ctx)
         resume = partial(jobs.resume, catch_up=catch_up, by=by, note=note, force=force)
         _tell("resumed", _each(jobs, words, "resume", yes, resume))
+
+
+def _of_a_job(given: dict[str, Any]) -> dict[str, Any]:
+    """The same fields: one that no job has might be an argument of the façade's, such as by.
+
+    Raises:
+        InvalidJob: names that field.
+    """
+    from ..definition import named as by_name
+
+    by_name(given)
+    return given
 
 
 def _each(

@@ -12,6 +12,7 @@ import click
 from .columns import table
 from .failures import failing_in_words
 from .options import (
+    MOST_ROWS,
     example,
     facade,
     has_colour,
@@ -42,7 +43,7 @@ _LEGEND = (
 )
 @click.argument("words", nargs=-1, metavar="[FILTER]...")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1), default=_LIMIT, show_default=True,
+    "-n", "--limit", type=click.IntRange(1, MOST_ROWS), default=_LIMIT, show_default=True,
     help="How many jobs to show.",
 )  # fmt: skip
 @click.option("--all", "all_of_them", is_flag=True, help="Show all of them.")

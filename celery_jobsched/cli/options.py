@@ -22,6 +22,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _T = TypeVar("_T")
 #: How many names a shell gets at once, and how long it waits for the database, in seconds.
 _COMPLETED, _PATIENCE_S = 50, 1.0
+#: No database takes any number of rows for a limit.
+MOST_ROWS = 2**31 - 1
 _AHEAD = re.compile(r"([+-])([0-9]{1,4})([smhdw])")
 _DATABASE, _TOLD = f"{__name__}.database", f"{__name__}.told"
 #: The fields that hold instants, one or several.
@@ -61,9 +63,9 @@ def yes_option(command: _F) -> _F:
 
 def limit_option(default: int, what: str) -> Callable[[_F], _F]:
     """``-n``, ``--limit``."""
-    text = f"How many {what} at most."
+    text, numbers = f"How many {what} at most.", click.IntRange(1, MOST_ROWS)
     return click.option(
-        "-n", "--limit", type=click.IntRange(1), default=default, show_default=True, help=text
+        "-n", "--limit", type=numbers, default=default, show_default=True, help=text
     )
 
 

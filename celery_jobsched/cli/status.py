@@ -22,7 +22,10 @@ _TITLE = 10
 
 @click.command("status", epilog=example("celery -A proj jobs status --max-lag 30 --quiet"))
 @click.option("--beat", help="That beat has to tick, by its name or id; else any.")
-@click.option("--max-lag", type=float, help="Seconds that the latest fires may be sent late.")
+@click.option(
+    "--max-lag", type=click.FloatRange(0, 1e9),
+    help="Seconds that the latest fires may be sent late.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Say nothing, and count no jobs: for probes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context

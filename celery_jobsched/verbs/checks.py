@@ -25,7 +25,11 @@ class Checks(Bound):
         end: datetime | None = None,
         words: str | Filter = "",
     ) -> Simulation:
-        """How many fires there will be in each hour from *start* (now) to *end* (a day later)."""
+        """How many fires there will be in each hour from *start* (now) to *end* (a day later).
+
+        Raises:
+            InvalidJob: *end* is more than ten years after *start*.
+        """
         begin = start or self.runtime.clock.now()
         found = Simulation(begin, end or begin + _DAY)
         for name, job in self.each(words):

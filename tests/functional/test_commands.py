@@ -13,6 +13,8 @@ from tests.persons import Person, runs
 UTC = timezone.utc
 HOUR = timedelta(hours=1)
 NOTE = ["task=proj.note", "every=1 hour"]
+#: What the façade takes beside the fields of a job.
+NONE_OF_A_JOB = ("name", "replace", "by", "note", "force", "version", "connection")
 
 
 def test_jobs_are_made_changed_shown_and_removed(person: Person) -> None:
@@ -194,7 +196,21 @@ def test_definitions_are_piped_out_and_in(person: Person) -> None:
         ["add", "x", "cron=1", "cron=2"],
         ["set", "x"],
         ["backfill", "x"],
+        *(["add", "x", *NOTE, f"{name}=1"] for name in NONE_OF_A_JOB),
+        *(["set", "x", f"{name}=1"] for name in NONE_OF_A_JOB),
+        ["list", "-n", "1" + 20 * "0"],
+        ["history", "x", "-n", "1" + 20 * "0"],
+        ["simulate", "--until", "9999-12-31 23:30"],
+        ["status", "--max-lag", "1e300"],
     ],
 )
 def test_wrong_usage_ends_with_2(small_person: Person, words: list[str]) -> None:
     assert runs(small_person)(*words).exit_code == 2
+
+
+def test_a_load_to_come_may_end_with_the_last_hour_there_is(small_person: Person) -> None:
+    span = ["--from", "9999-12-31", "--until", "9999-12-31 23:30"]
+
+    drawn = runs(small_person)("simulate", *span, "--jsonl")
+
+    assert (drawn.exit_code, len(drawn.stdout.splitlines())) == (0, 24)
