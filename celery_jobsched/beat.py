@@ -48,8 +48,7 @@ from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
-_EDITED_AT_ONCE = 1000
-_REFUSED_PAUSE_S = 2.0
+_EDITED_AT_ONCE, _REFUSED_PAUSE_S = 1000, 2.0
 
 
 class Scheduler(OnBroker):
@@ -193,6 +192,7 @@ class Scheduler(OnBroker):
             self._several.close()
             return
         try:
+            self._dispatcher.end(self.runtime.engine)
             self._overdue.end()
             self._decisions.end()
             self._claiming.close()

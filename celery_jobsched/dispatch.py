@@ -26,6 +26,7 @@ from .rate import Rate
 from .slots import Granted, Slots
 from .store import ends, fires, skips
 from .store.deliveries import Delivery
+from .store.engine import in_one_line
 from .store.skips import Run
 from .telling import UNWANTED, tell_cancelled, tell_failed, tell_sent, tell_settled
 from .tenure import OWNED_FOR, Tenure
@@ -192,6 +193,18 @@ class Dispatcher:
         tell_failed(failed)
         tell_settled(settled)
         self.end_runs(settled.ending)
+
+    def end(self, engine: Engine) -> None:
+        """Write down, as the beat ends, what could not be written yet: nobody else knows of it."""
+        try:
+            self.mark(engine)
+        except Exception as error:  # noqa: BLE001 - ending must not fail; another beat goes on
+            self._unmarked = None
+            logger.warning(
+                "what was published last is not marked, and will be published again: %s",
+                in_one_line(error),
+                extra={"action": "publish"},
+            )
 
     def _mark_sent(self, conn: Any, sent: Sequence[str], granted: Granted, now: datetime) -> None:
         if self.publisher.is_eager:

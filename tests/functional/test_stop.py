@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from celery.signals import after_task_publish
 
 from celery_jobsched import Scheduler
 from celery_jobsched.store import schema, tables
 from tests.collector import Collector
+from tests.hands import START, Hands, by_hand
 from tests.pace import paced
 from tests.processes import Beat, wait_until
 from tests.records import Records, settle, ticking
@@ -82,6 +87,51 @@ def test_what_a_stopped_beat_left_is_sent_by_the_next_one(tmp_path: Path) -> Non
 
         published = [message.job for message in collector.messages()]
         assert sorted(published) == sorted(row["name"] for row in rows)
+
+
+@contextmanager
+def locked_as_it_publishes(hands: Hands) -> Iterator[None]:
+    """Somebody holds the database from the beat's first publish on."""
+    with hands.records.engine.connect() as person:
+
+        def hold(**_: Any) -> None:
+            person.execute(sa.text("SELECT 1"))
+
+        after_task_publish.connect(hold)
+        try:
+            yield
+        finally:
+            after_task_publish.disconnect(hold)
+
+
+def publish(hands: Hands) -> None:
+    """The beat sends one fire in one tick."""
+    hands.add("job", once=(START + timedelta(seconds=1)).isoformat())
+    hands.clock.advance(seconds=1)
+    with locked_as_it_publishes(hands):
+        hands.beat.tick()
+
+
+def test_what_was_published_and_not_marked_is_marked_as_the_beat_ends(tmp_path: Path) -> None:
+    with by_hand("sqlite", tmp_path, jobsched_socket_timeout=0.1) as hands:
+        publish(hands)
+        unmarked = hands.states("job")
+
+        hands.beat.close()
+
+        assert (unmarked, hands.states("job")) == (["pending"], ["sent"])
+
+
+def test_what_cannot_be_marked_as_the_beat_ends_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with by_hand("sqlite", tmp_path, jobsched_socket_timeout=0.1) as hands:
+        publish(hands)
+
+        with hands.records.engine.begin():
+            hands.beat.close()
+
+        assert "will be published again: database is locked" in caplog.text
 
 
 def test_closing_twice_is_fine(stack: Stack) -> None:
