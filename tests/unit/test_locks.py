@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from celery_jobsched.limits import Limit
 from celery_jobsched.locks import Answer, Holder, Locks, Step
-from tests.locks import AT_ONCE, HOUR, Place, copy, hold, running
+from celery_jobsched.store.tables import slot_keys
+from tests.locks import AT_ONCE, HOUR, Place, copy, fresh_place, hold, running
 from tests.processes import wait_until
+from tests.services import DATABASES
 
 PAIRS = int(os.environ.get("JOBSCHED_TEST_LOCK_PAIRS", "1000"))
 SHORT = timedelta(milliseconds=100)
@@ -334,6 +338,21 @@ def test_what_is_over_can_be_pruned(locks: Locks, place: Place) -> None:
     assert pruned == (0 if place.kind == "redis" else 1)
     assert list(locks.admissions(["1", "2"])) == ["2"]
     assert locks.prune(100) == 0
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_of_a_key_that_nobody_needs_any_more_no_row_is_left(kind: str, tmp_path: Path) -> None:
+    with fresh_place(kind, tmp_path) as place:
+        locks = place.open()
+        locks.open(first=True)
+        locks.acquire([hold("1", ("a", 1)), hold("1", ("b", 1)), hold("2", ("c", 1))])
+        locks.release([hold("1", ("a", 1), lease=AT_ONCE), hold("1", ("b", 1))])
+
+        locks.prune(100)
+
+        with place.opened[0].connect() as conn:
+            assert sorted(conn.execute(sa.select(slot_keys.c.key)).scalars()) == ["b", "c"]
+        assert locks.acquire([hold("3", ("a", 1)), hold("4", ("a", 1))]) == [True, False]
 
 
 def test_a_thousand_pairs_leave_no_slot_behind(locks: Locks) -> None:

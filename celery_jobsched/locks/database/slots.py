@@ -158,12 +158,15 @@ def counts(conn: Connection, keys: Iterable[str], now: datetime) -> dict[str, Co
 
 
 def prune(conn: Connection, now: datetime, limit: int) -> None:
-    """Delete what is over of at most *limit* keys."""
+    """Delete what is over of at most *limit* keys, and the keys of which nothing is left."""
     over = sa.select(slots.c.key).where(slots.c.until_at <= now).distinct().limit(limit)
     keys = conn.execute(over).scalars().all()
     if keys:
         lock(conn, keys)
         _delete_over(conn, keys, now)
+        used = sa.select(slots.c.key).where(slots.c.key.in_(keys)).distinct()
+        unused = set(keys) - set(conn.execute(used).scalars())
+        conn.execute(sa.delete(slot_keys).where(slot_keys.c.key.in_(unused)))
 
 
 def _own(conn: Connection, holds: Sequence[Hold]) -> dict[tuple[str, str], Slot]:
