@@ -167,8 +167,8 @@ class Dispatcher:
         try:
             producer = self.connect()
         except Exception as error:  # noqa: BLE001 - whatever a transport raises: it is away
-            unknown = [each.fire.id for each in deliveries]
-            return Granted(deliveries), Outcome(unknown=unknown, trouble=error)
+            left = [each.fire.id for each in deliveries]
+            return Granted(deliveries), Outcome(left=left, trouble=error)
         granted = self.slots.grant(deliveries)
         self.tenure.note(self.publisher.monotonic() - batch.moment)
         return granted, self.publisher.publish(granted.deliveries, producer, batch.publish_until)
@@ -238,8 +238,9 @@ class Dispatcher:
                 self.limit = self._more(outcome)
                 self._recovered()
             return
-        self._failed(outcome.trouble, len(outcome.unknown))
-        self.limit = max(1, min(self.limit, len(outcome.unknown)) // 2)
+        count = len(outcome.unknown or outcome.left)
+        self._failed(outcome.trouble, count)
+        self.limit = max(1, min(self.limit, count) // 2)
         if seconds < _PROMPT_S and self._answers():
             self._narrow(outcome)
 

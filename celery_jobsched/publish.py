@@ -62,7 +62,7 @@ class Outcome:
     """What became of a batch: fire ids, and problems by fire id."""
 
     sent: list[str] = field(default_factory=list)
-    #: Not tried: the time that this beat owns the batch ran out.
+    #: Not tried: there is no broker, or the time that this beat owns the batch ran out.
     left: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from celery import Celery
@@ -14,6 +16,17 @@ from tests.records import Records
 HOURS = 3600
 
 
+@contextmanager
+def beat_of(folder: Path) -> Iterator[tuple[Beat, Records]]:
+    """A beat that has begun, and its records."""
+    url = f"sqlite:///{folder}/jobs.db"
+    settings = {"broker_url": "memory://", "jobsched_database_url": url}
+    app = Celery("proj", set_as_current=False, config_source=settings)
+    with Beat(app) as beat, Records(url) as records:
+        beat.settle()
+        yield beat, records
+
+
 def test_a_tick_that_fails_for_hours_is_tried_again() -> None:
     setbacks = Setbacks(lambda: None)
 
@@ -24,11 +37,7 @@ def test_a_tick_that_fails_for_hours_is_tried_again() -> None:
 
 
 def test_a_broker_that_is_away_for_hours_holds_up_no_plan(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    settings = {"broker_url": "memory://", "jobsched_database_url": url}
-    app = Celery("proj", set_as_current=False, config_source=settings)
-    with Beat(app) as beat, Records(url) as records:
-        beat.settle()
+    with beat_of(tmp_path) as (beat, records):
         dispatcher = beat.scheduler._dispatcher
         dispatcher.connect = _refused
         records.add("due", every="1 second", created_at=beat.clock.now())
@@ -42,6 +51,23 @@ def test_a_broker_that_is_away_for_hours_holds_up_no_plan(tmp_path: Path) -> Non
         assert tries == [False] * HOURS
         assert dispatcher.failures > HOURS
         assert records.job("new")["planned"]
+
+
+def test_what_no_broker_was_there_for_was_never_published(tmp_path: Path) -> None:
+    # By how often it was published it is judged how long its message may be in a queue.
+    with beat_of(tmp_path) as (beat, records):
+        dispatcher = beat.scheduler._dispatcher
+        connect, dispatcher.connect = dispatcher.connect, _refused
+        now = beat.clock.now()
+        records.add("due", once=now.isoformat(), created_at=now)
+        beat.run(minutes=2)
+        away = [(row["state"], row["publishes"]) for row in records.fires()]
+
+        dispatcher.connect = connect
+        beat.run(seconds=2)
+
+        assert away == [("pending", 0)]
+        assert [(row["state"], row["publishes"]) for row in records.fires()] == [("sent", 1)]
 
 
 def _try_again(beat: Beat) -> bool:
