@@ -14,7 +14,8 @@ from .clock import UTC
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _ID_LENGTH = 36
-_LAST_PLACE = 0xFFF
+#: In the order of one millisecond.
+_PLACES = 0x1000
 
 
 class Origin(str, Enum):
@@ -141,9 +142,10 @@ def new_id(now: datetime, place: int | None = None) -> str:
     The order keeps the primary key's index compact and makes age a range of it.
     """
     random = int.from_bytes(os.urandom(10), "big")
-    if place is not None:
-        random = min(place, _LAST_PLACE) << 62 | random & 0x3FFFFFFFFFFFFFFF
-    return _uuid7(now, random)
+    if place is None:
+        return _uuid7(now, random)
+    later, place = divmod(place, _PLACES)
+    return _uuid7(now + later * _MILLISECOND, place << 62 | random & 0x3FFFFFFFFFFFFFFF)
 
 
 def made_at(id_: str) -> datetime:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -18,9 +18,18 @@ from sqlalchemy.engine import Connection
 from .types import Instant
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
+#: A statement of PostgreSQL's has room for 65,535 parameters.
+_MOST_PARAMETERS = 10_000
 #: Characters; what max_allowed_packet takes is 16 MB unless a server is set to less.
 _LONGEST_PAGE = 1_000_000
+
+
+def in_pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """*values* in such numbers as a statement takes."""
+    for start in range(0, len(values), _MOST_PARAMETERS):
+        yield values[start : start + _MOST_PARAMETERS]
 
 
 def insert_rows(conn: Connection, table: sa.Table, rows: Sequence[Row]) -> None:

@@ -20,7 +20,7 @@ from ..job import Job
 from ..limits import NO_LIMIT, Rights
 from ..plan import Missed, Owed
 from ..tenure import OWNED_FOR
-from .bulk import insert_rows, update_rows
+from .bulk import in_pages, insert_rows, update_rows
 from .deliveries import Delivery, deliveries_of
 from .engine import database_now, skips_locked
 from .tables import fires
@@ -85,8 +85,9 @@ def free_keys(conn: Connection, job_id: int, keys: Sequence[str]) -> None:
         sa.and_(fires.c.state == FireState.SKIPPED.value, fires.c.publishes <= 1),
         sa.and_(fires.c.state == FireState.CANCELLED.value, fires.c.publishes == 0),
     )
-    mine = sa.and_(fires.c.job_id == job_id, fires.c.key.in_(keys), unsent)
-    conn.execute(sa.update(fires).where(mine).values(key=fires.c.id))
+    for page in in_pages(keys):
+        mine = sa.and_(fires.c.job_id == job_id, fires.c.key.in_(page), unsent)
+        conn.execute(sa.update(fires).where(mine).values(key=fires.c.id))
 
 
 def insert_missed(
@@ -262,8 +263,11 @@ def _missed_row(job: Job, missed: Missed, beat: str, now: datetime) -> dict[str,
 
 
 def _existing(conn: Connection, keys: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    found = sa.select(fires.c.job_id, fires.c.key).where(
-        fires.c.job_id.in_({job_id for job_id, _ in keys}),
-        fires.c.key.in_({key for _, key in keys}),
-    )
-    return {(job_id, key) for job_id, key in conn.execute(found)} & keys
+    found: set[tuple[int, str]] = set()
+    for page in in_pages(list(keys)):
+        these = sa.select(fires.c.job_id, fires.c.key).where(
+            fires.c.job_id.in_({job_id for job_id, _ in page}),
+            fires.c.key.in_({key for _, key in page}),
+        )
+        found |= {(job_id, key) for job_id, key in conn.execute(these)}
+    return found & keys

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from ..errors import JobNotFound
 from ..fire import FireState, oldest_id
+from .bulk import in_pages
 from .engine import database_now
 from .fires import IS_OVER
 from .skips import Run
@@ -66,6 +67,6 @@ def _open_fires(conn: Connection, name: str, since: datetime) -> Sequence[Any]:
 
 
 def _update(conn: Connection, runs: Sequence[Run], **values: Any) -> None:
-    if runs:
-        these = fires.c.id.in_([run.fire for run in runs])
+    for page in in_pages(runs):
+        these = fires.c.id.in_([run.fire for run in page])
         conn.execute(sa.update(fires).where(these).values(values))

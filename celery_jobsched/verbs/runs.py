@@ -139,8 +139,10 @@ class Runs(Bound):
 
 
 def _written(conn: Connection, job: Job, wanted: Backfill, now: datetime, reason: str) -> Backfill:
+    # Those that wait for slots do so in the order of their ids.
     new = [
-        replace(_fire(job, Origin.BACKFILL, at, now), key=clock_key(at)) for at in wanted.instants
+        replace(_fire(job, Origin.BACKFILL, at, now), id=new_id(now, place), key=clock_key(at))
+        for place, at in enumerate(wanted.instants)
     ]
     fires.free_keys(conn, job.id or 0, [fire.key for fire in new])
     written = fires.insert_ready(conn, new, now, reason) if new else set()

@@ -132,6 +132,40 @@ def test_a_backfill_fires_what_did_not_fire_each_instant_once(person: Person) ->
     assert (again.ids, [each.text[:1] for each in again.left_out]) == ((), ["3"])
 
 
+def test_of_a_backfill_that_waits_for_a_slot_the_oldest_goes_first(person: Person) -> None:
+    person.jobs.add("hourly", task="proj.note", cron="0 * * * *", max_concurrency=1)
+    person.beat()
+    since = this_hour() - 12 * HOUR
+
+    filled = person.jobs.backfill("hourly", since, limit=12)
+
+    rows = sorted(person.records.fires("hourly"), key=lambda row: str(row["id"]))
+    assert [row["fire_at"] for row in rows] == [since + n * HOUR for n in range(12)]
+    assert [row["id"] for row in rows] == list(filled.ids)
+
+
+def test_no_number_of_fires_is_too_great_for_a_statement(tmp_path: Path) -> None:
+    many = """
+        INSERT INTO jobsched_fires
+            (id, job_id, job_name, key, fire_at, due_at, origin, state, publishes, ready_at)
+        SELECT to_char(n, 'FM000000000000'), j.id, j.name, n, t.now, t.now,
+            'backfill', 'pending', 0, t.now
+        FROM generate_series(1, 66000) n, jobsched_jobs j, (SELECT timestamp '2030-01-01' now) t
+    """
+    with fresh_database("postgresql", tmp_path) as url:
+        person = Person(url, tmp_path)
+        person.jobs.add("often", task="proj.note", every="1 second")
+        person.records.run(sa.text(many))
+
+        stopped = person.jobs.stop("often")
+        with person.records.engine.begin() as conn:
+            fires.free_keys(conn, person.jobs.get("often").id or 0, [str(n) for n in range(66_001)])
+            its_own = sa.select(sa.func.count()).where(tables.fires.c.key == tables.fires.c.id)
+            freed = conn.execute(its_own).scalar_one()
+
+    assert (len(stopped.cancelled), freed) == (66_000, 66_000)
+
+
 @pytest.mark.parametrize("state", ["missed", "skipped", "cancelled"])
 def test_a_backfill_fires_what_is_on_record_as_not_fired(person: Person, state: str) -> None:
     person.jobs.add("hourly", task="proj.note", cron="0 * * * *")
