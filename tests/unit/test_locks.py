@@ -20,7 +20,7 @@ from tests.processes import wait_until
 from tests.services import DATABASES
 
 PAIRS = int(os.environ.get("JOBSCHED_TEST_LOCK_PAIRS", "1000"))
-SHORT = timedelta(milliseconds=100)
+SHORT = timedelta(milliseconds=500)
 MINUTE = timedelta(minutes=1)
 AWKWARD = 'it\'s "a key", {of} 50 % \\ :colons: ünï→🦊'
 
