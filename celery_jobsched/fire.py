@@ -160,8 +160,8 @@ def made_at(id_: str) -> datetime:
 
 
 def oldest_id(at: datetime) -> str:
-    """What sorts before every id made at *at* or later."""
-    return _uuid7(at, 0)
+    """What sorts before every id made at *at* or later; before 1970 none was made."""
+    return _uuid7(max(at, _EPOCH), 0)
 
 
 def clock_key(fire_at: datetime) -> str:

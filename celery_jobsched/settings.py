@@ -209,6 +209,8 @@ def _plain(value: Any) -> Any:
 
 #: It goes with each message whose locks are in its database.
 _LONGEST_ALIAS = 64
+#: Over a century: from now on or back it is still a date.
+_LONGEST_S = 5e9
 _FLAGS = {"auto_migrate", "known_tasks_only", "confirm_publish", "shadow"}
 _WHOLE = {"claim_limit", "catchup_limit", "max_waiting", "history_count"}
 _SECONDS = {
@@ -226,8 +228,8 @@ def _check(name: str, value: Any) -> None:
         _refuse(name, value, "True or False")
     if name in _WHOLE and not (_is_whole(value) and value >= 1):
         _refuse(name, value, "a whole number of at least 1")
-    if name in _SECONDS and not (_is_number(value) and value > 0):
-        _refuse(name, value, "a number of seconds above 0")
+    if name in _SECONDS and not (_is_number(value) and 0 < value <= _LONGEST_S):
+        _refuse(name, value, f"a number of seconds above 0 and up to {_LONGEST_S:g}")
     if name == "database_url":
         _check_databases(name, value)
     if name == "lock_backend" and not (value is None or (isinstance(value, str) and value)):
@@ -240,8 +242,8 @@ def _check(name: str, value: Any) -> None:
         _refuse(name, value, "a function, or the dotted path of one")
     if name in {"jobs", "calendars"} and not isinstance(value, Mapping):
         _refuse(name, value, "a mapping of names to definitions")
-    if name == "lease" and not (_is_number(value) and value >= 1):
-        _refuse(name, value, "a number of seconds of at least 1")
+    if name == "lease" and not (_is_number(value) and 1 <= value <= _LONGEST_S):
+        _refuse(name, value, f"a number of seconds of at least 1 and up to {_LONGEST_S:g}")
     if name == "max_concurrency" and not (value is None or (_is_whole(value) and value >= 1)):
         _refuse(name, value, "a whole number of at least 1")
     if name == "max_rate" and not (value is None or (_is_number(value) and value > 0)):

@@ -42,6 +42,11 @@ def test_the_oldest_id_of_a_moment_parts_older_from_younger() -> None:
     assert uuid.UUID(border).version == 7
 
 
+def test_no_id_is_older_than_a_moment_before_1970() -> None:
+    # Where records are kept for a hundred years: none of them is too old.
+    assert oldest_id(NOW - timedelta(days=36500)) < new_id(NOW)
+
+
 @pytest.mark.parametrize(
     ("instant", "expected"),
     [

@@ -56,6 +56,15 @@ def prune_all(records: Records, most: int, limit: int = 1000, before: datetime =
     return batches
 
 
+def test_what_is_kept_for_a_century_is_kept(records: Records) -> None:
+    known = write(records, 1, 5)
+
+    with records.engine.begin() as conn:
+        deleted = pruning.prune_by_age(conn, NOW - 36500 * DAY, 3)
+
+    assert (deleted, ids(records, 1)) == (0, known)
+
+
 def test_finished_records_go_by_age_a_few_at_a_time(records: Records) -> None:
     write(records, 1, 5, NOW - HOUR)
     (still_open,) = write(records, 2, 1, NOW - HOUR, state="pending", ready_at=NOW)
