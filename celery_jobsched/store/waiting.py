@@ -122,7 +122,9 @@ def _next_in_turn(conn: Connection, free: Mapping[str, int]) -> list[str]:
         queue.c.place <= max(free.values()), queue.c.state == FireState.WAITING.value
     )
     rows = conn.execute(query.order_by(queue.c.id))
-    return [row.id for row in rows if row.place <= free[row.waiting_for]]
+    # MariaDB takes texts that differ in trailing spaces for the same.
+    most = {key.rstrip(" "): count for key, count in free.items()}
+    return [row.id for row in rows if row.place <= most[row.waiting_for.rstrip(" ")]]
 
 
 def _own_limits(conn: Connection, names: Collection[str], rules: LimitRules) -> dict[str, int]:

@@ -131,6 +131,22 @@ def test_who_waited_is_published_once_and_waits_no_more(hands: Hands) -> None:
     assert hands.holders("job job") == [after["id"]]
 
 
+def test_a_key_with_a_blank_at_its_end_holds_up_no_other(hands: Hands) -> None:
+    # To MariaDB it is the same key.
+    hands.add("job", keyword="go", max_concurrency=1)
+    for _ in range(3):
+        hands.call("go")
+    theirs = hands.records.fires("job")[1]["id"]
+    blank = sa.update(tables.fires).where(tables.fires.c.id == theirs)
+    hands.records.run(blank.values(waiting_for="job job "))
+
+    for _ in range(3):
+        hands.end_oldest("job")
+        hands.pass_time(2)
+
+    assert hands.states("job") == ["succeeded"] * 3
+
+
 def test_a_free_slot_gives_one_turn_and_a_dead_beats_turn_is_not_lost(hands: Hands) -> None:
     hands.add("job", keyword="go", max_concurrency=1)
     for _ in range(3):
