@@ -79,12 +79,15 @@ def hold(conn: Connection, key: str) -> None:
 
 
 def lease(conn: Connection, key: str, holder: str, now: datetime, until: datetime) -> bool:
-    """Let *holder* have *key* alone until *until*; False while somebody else has it."""
+    """Let *holder* have *key* alone until *until*; False while somebody else has it.
+
+    Who seems to have it for longer than that took it by a clock that was set back since.
+    """
     value = f"{until.isoformat()} {holder}"
     known = remember(conn, key, value)
     if known == value:
         return True
-    if _is_leased(known, now) and not _is_of(known, holder):
+    if _is_leased(known, now, until) and not _is_of(known, holder):
         return False
     taken = sa.update(meta).where(meta.c.key == key, meta.c.value == known).values(value=value)
     return bool(conn.execute(taken).rowcount)
@@ -167,8 +170,8 @@ def _is_of(leased: str, holder: str) -> bool:
     return leased.partition(" ")[2] == holder
 
 
-def _is_leased(leased: str, now: datetime) -> bool:
+def _is_leased(leased: str, now: datetime, longest: datetime) -> bool:
     try:
-        return datetime.fromisoformat(leased.partition(" ")[0]) > now
+        return now < datetime.fromisoformat(leased.partition(" ")[0]) <= longest
     except (ValueError, TypeError):  # written by a person
         return False

@@ -135,6 +135,13 @@ def test_one_beat_at_a_time_has_the_lease(records: Records) -> None:
     assert asks("a", NOW + HOUR + SECOND) is True
 
 
+def test_a_lease_of_a_clock_that_was_set_back_is_free(records: Records) -> None:
+    with records.engine.begin() as conn:
+        assert meta.lease(conn, "it", "dead since", NOW + 365 * DAY, NOW + 365 * DAY + HOUR)
+
+        assert meta.lease(conn, "it", "a", NOW, NOW + HOUR)
+
+
 def test_a_lease_that_a_person_wrote_over_is_free(records: Records) -> None:
     with records.engine.begin() as conn:
         meta.note(conn, "it", "mine!")
