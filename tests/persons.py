@@ -54,7 +54,7 @@ class Person:
 def runs(person: Person, **conf: Any) -> Run:
     """The commands in this process, on a person's tables."""
 
-    def run(*words: str, text: str | None = None, **env: str) -> Result:
+    def run(*words: str, text: str | bytes | None = None, **env: str) -> Result:
         found = SimpleNamespace(app=person.app(**conf))
         return CliRunner().invoke(group, list(words), obj=found, input=text, env=env)
 

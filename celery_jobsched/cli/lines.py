@@ -52,8 +52,11 @@ def load_jobs(
 
     The FILE - is what is piped in.
     """
-    with failing_in_words(), progress(file) as lines:
-        found = facade(ctx).load(lines, replace, by, note, force=force, dry_run=dry_run)
+    try:
+        with failing_in_words(), progress(file) as lines:
+            found = facade(ctx).load(lines, replace, by, note, force=force, dry_run=dry_run)
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"expected UTF-8 ({error})", param_hint="FILE") from None
     for sign, names in (("+", found.added), ("~", found.changed)):
         for name in names:
             say(f"{sign} {name}")

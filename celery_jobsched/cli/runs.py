@@ -151,7 +151,7 @@ def _json(option: str, text: str | None) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(
             f"expected JSON ({error}), got: {text!r}", param_hint=option
         ) from None

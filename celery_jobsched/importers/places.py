@@ -101,7 +101,7 @@ def json_file(path: str) -> Any:
     """
     try:
         return json.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidSource(f"expected a file of JSON, got: {shown(path)} ({error})") from error
 
 

@@ -72,7 +72,7 @@ def _set_interval(draft: Draft, schedule: Mapping[str, Any], last_run_at: Any) -
 def _read(name: str, text: str | None) -> Mapping[str, Any]:
     try:
         return mapping(name, json.loads(text or ""), "a JSON object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidJob(name, text, f"a JSON object ({error})") from None
 
 

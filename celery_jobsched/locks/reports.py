@@ -44,7 +44,7 @@ def from_text(text: str) -> Report | None:
             result=None if result is None else _text(result),
             error=None if error is None else _text(error),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

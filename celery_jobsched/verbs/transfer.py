@@ -123,7 +123,7 @@ def _definition(number: int, line: str | Mapping[str, Any]) -> dict[str, Any] | 
             return None
         try:
             line = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidJob(f"line {number}", line, f"JSON ({error})") from None
     if not isinstance(line, Mapping) or not isinstance(line.get("name"), str):
         raise InvalidJob(f"line {number}", line, 'a JSON object with a "name"')

@@ -13,6 +13,8 @@ from tests.persons import Person, runs
 UTC = timezone.utc
 HOUR = timedelta(hours=1)
 NOTE = ["task=proj.note", "every=1 hour"]
+#: What no JSON decoder of Python's follows to its end.
+DEEP = 100_000 * "["
 #: What the façade takes beside the fields of a job.
 NONE_OF_A_JOB = ("name", "replace", "by", "note", "force", "version", "connection")
 
@@ -122,7 +124,7 @@ def test_runs_by_hand_print_their_ids(person: Person) -> None:
     later = run("run", "called", "--at", "+1h")
     fired = run("fire", "k", "--kwargs", '{"a": 1}')
     nobody = run("fire", "nobody listens")
-    bad = run("run", "called", "--args", "[1")
+    bad = [run("run", "called", "--args", text).exit_code for text in ("[1", DEEP)]
 
     rows = {row["id"]: row for row in person.records.fires("called")}
     assert set(rows) == {each.output.strip() for each in (id_, later, fired)}
@@ -133,7 +135,7 @@ def test_runs_by_hand_print_their_ids(person: Person) -> None:
         3,
         "no enabled job has the keyword 'nobody listens'\n",
     )
-    assert (bad.exit_code, run("run", "nobody").exit_code) == (2, 4)
+    assert (bad, run("run", "nobody").exit_code) == ([2, 2], 4)
 
 
 def test_a_run_is_followed_to_its_end(small_person: Person) -> None:
@@ -177,9 +179,9 @@ def test_definitions_are_piped_out_and_in(person: Person) -> None:
     refused = run("load", "-", text=lines)
     looked = run("load", "-", "--replace", "--dry-run", text=lines)
     loaded = run("load", "-", "--replace", text=lines)
-    bad = run("load", "-", text="{")
+    bad = [run("load", "-", text=text) for text in ("{", DEEP, '{"name": "ü"}'.encode("latin-1"))]
 
-    assert (refused.exit_code, bad.exit_code) == (1, 2)
+    assert (refused.exit_code, [each.exit_code for each in bad]) == (1, [2, 2, 2])
     assert looked.stdout == loaded.stdout == "+ a\n~ b\n"
     assert "1 to add, 1 to change" in looked.stderr
     assert "1 added, 1 changed, 0 unchanged" in loaded.stderr

@@ -126,3 +126,4 @@ def test_what_another_release_says_is_left_to_it_and_can_be_acknowledged() -> No
     assert from_text(text.replace('"failed"', '"dreaming"')) is None
     assert from_text("[]") is None
     assert from_text("{") is None
+    assert from_text(100_000 * "[") is None
