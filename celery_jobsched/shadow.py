@@ -72,10 +72,11 @@ class Shadow:
         with self.runtime.reading() as conn:
             page = pages.lying(conn, self._place, look.now, _AT_ONCE)
             self._meet(conn, page)
-            due = self._still_there(conn, self._due(look.now))
-        for each in self._allowed(due):
+            due = self._due(look.now)
+            there = self._still_there(conn, due)
+        for each in self._allowed(there):
             self._decide(each, look.now)
-        return len(page) == _AT_ONCE
+        return _AT_ONCE in {len(page), len(due)}
 
     def go_back(self, at: datetime) -> None:
         """Go over again what is due from there on: rows were planned that lie behind us."""
@@ -103,8 +104,8 @@ class Shadow:
         return _moved(known, plan_from(job, stood_at - TICK if stood_at else past), past)
 
     def _due(self, now: datetime) -> list[_Known]:
-        found = {}
-        while self._ahead and self._ahead[0][0] <= now:
+        found: dict[int, _Known] = {}
+        while self._ahead and self._ahead[0][0] <= now and len(found) < _AT_ONCE:
             at, id_ = heapq.heappop(self._ahead)
             known = self._known.get(id_)
             if known is not None and known.due_at == at:
@@ -113,7 +114,12 @@ class Shadow:
 
     def _still_there(self, conn: Any, due: Sequence[_Known]) -> list[_Known]:
         """Those whose rows are as they were: what was edited, paused or deleted is met anew."""
-        rows = claims.at_a_glance(conn, [each.seen.id for each in due])
+        try:
+            rows = claims.at_a_glance(conn, [each.seen.id for each in due])
+        except Exception:
+            for each in due:
+                self._remember(each)
+            raise
         for each in due:
             if each.seen not in rows:
                 del self._known[each.seen.id]

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from celery_jobsched import events
+from celery_jobsched import events, shadow
 from celery_jobsched.status import BeatState
 from celery_jobsched.testing import Beat
 from tests.hands import START, Hands, by_hand
 from tests.services import DATABASES
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+#: The last question before a shadow tells something.
+GLANCE = "SELECT jobsched_jobs.wake_at, jobsched_jobs.id, jobsched_jobs.version FROM"
 #: The columns that planning writes, and no shadow after it.
 STATE = ("next_fire_at", "due_at", "last_fire_at", "fire_count", "version", "planned")
 
@@ -64,6 +66,40 @@ def pass_time(hands: Hands, seconds: int) -> None:
 
 def state(hands: Hands, name: str) -> dict[str, Any]:
     return {column: hands.records.job(name)[column] for column in STATE}
+
+
+def test_what_was_due_when_the_database_went_away_is_told_when_it_is_back(
+    lite: Hands, foretold: Foretold
+) -> None:
+    lite.add("two", every="2 seconds")
+    pass_time(lite, 1)
+    engine = lite.beat.scheduler.runtime.engine
+
+    def fail(conn: Any, cursor: Any, statement: str, *_: Any) -> None:
+        said = " ".join(statement.split())
+        if said.startswith(GLANCE) and "WHERE jobsched_jobs.id IN" in said:
+            raise ConnectionError("the database is away")
+
+    sa.event.listen(engine, "before_cursor_execute", fail)
+    pass_time(lite, 2)
+    told_meanwhile = foretold.of("two")
+    sa.event.remove(engine, "before_cursor_execute", fail)
+    pass_time(lite, 2)
+
+    assert told_meanwhile == [0]
+    assert foretold.of("two") == [0, 2, 4]
+
+
+def test_more_jobs_are_due_at_once_than_a_statement_may_name(
+    lite: Hands, foretold: Foretold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "_AT_ONCE", 2)
+    for n in range(5):
+        lite.add(f"job {n}", every="2 seconds")
+
+    pass_time(lite, 4)
+
+    assert [foretold.of(f"job {n}") for n in range(5)] == 5 * [[0, 2, 4]]
 
 
 def test_it_tells_each_instant_once_and_leaves_all_as_it_is(
