@@ -123,9 +123,11 @@ def _update_json(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...
     )
     found = " AND ".join(f"t.`{name}` = v.`{name}`" for name in keys)
     values = ", ".join(f"t.`{name}` = v.`{name}`" for name in columns if name not in keys)
+    # The rows first, then each by its key: a small table would be gone through as a whole, and a
+    # row of it that somebody holds be waited for.
     return sa.text(
-        f"UPDATE `{table.name}` t JOIN JSON_TABLE(:rows, '$[*]' COLUMNS({shape})) v ON {found} "  # noqa: S608 - names of our own tables alone
-        f"SET {values}"
+        f"UPDATE JSON_TABLE(:rows, '$[*]' COLUMNS({shape})) v STRAIGHT_JOIN `{table.name}` t "  # noqa: S608 - names of our own tables alone
+        f"FORCE INDEX (PRIMARY) ON {found} SET {values}"
     )
 
 
