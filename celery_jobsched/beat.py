@@ -216,8 +216,7 @@ class Scheduler(OnBroker):
         if self._upkeep.refuses is not None:
             self._upkeep.keep(look, moment)
             return _REFUSED_PAUSE_S
-        worked = [step(look, moment) for step in self._in_turn()]
-        worked += [self._plan(look), self._upkeep.wake(look)]
+        worked = [*(step(look, moment) for step in self._in_turn()), self._upkeep.wake(look)]
         self._upkeep.keep(look, moment)
         passed = self.runtime.clock.monotonic() - moment
         return 0.0 if any(worked) else look.wait(passed, float(self.max_interval))
@@ -229,12 +228,13 @@ class Scheduler(OnBroker):
     def _in_turn(self) -> list[Callable[[Poll, float], bool]]:
         """What this beat is for; where a rate allows little, each that publishes is first once."""
         if self.runtime.settings.shadow:
-            return [self._shadow.foresee]
+            return [self._shadow.foresee, self._plan]
         if self._upkeep.drained is not None:
-            return [self._hear]
+            return [self._plan, self._hear]
         self._turn = (self._turn + 1) % 3 if self.runtime.settings.max_rate else 0
         steps = [self._take_over, self._claim, self._wake]
-        return [*steps[self._turn :], *steps[: self._turn], self._hear]
+        # What somebody holds a row of may keep a report waiting: it keeps no edit waiting.
+        return [*steps[self._turn :], *steps[: self._turn], self._plan, self._hear]
 
     def _hear(self, look: Poll, moment: float) -> bool:
         """Read what workers report, and look after what was sent; whether there may be more."""
@@ -284,7 +284,7 @@ class Scheduler(OnBroker):
                 is_heard = self._watch.hears(conn)
             end_runs(self.app, self._upkeep.locks, runs, self.runtime.clock.now(), is_heard)
 
-    def _plan(self, look: Poll) -> bool:
+    def _plan(self, look: Poll, moment: float) -> bool:
         """Plan a page of edited rows; their past ends where the first of them was found."""
         if not look.has_edited:
             self._edits_since = None
