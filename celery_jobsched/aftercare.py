@@ -25,6 +25,8 @@ from .store.watching import Watched
 
 #: How long after the end of a lease, or of a wait, we look.
 _A_MOMENT = timedelta(seconds=1)
+#: So often we look while the locks are silent: in the last quarter of it they hear of queues.
+_WHILE_SILENT = RENEW_EVERY / 2
 #: How long the report of an end may be on its way.
 _ON_ITS_WAY = timedelta(seconds=30)
 #: No wait is doubled more often: it is over a year then.
@@ -78,8 +80,7 @@ def decide(fire: Watched, record: Admission | None, sight: Sight, leaves_result:
     if fire.state.is_final:
         return Decision(Do.LET_GO)
     if not sight.is_whole:
-        may_queue = _may_queue(fire, record)
-        return _wait(fire, RENEW_EVERY) if may_queue else Decision(Do.WAIT, RENEW_EVERY)
+        return _wait(fire, _WHILE_SILENT) if _may_queue(fire, record) else _LEFT_ALONE
     if record is None:
         return _unknown(fire, sight, leaves_result)
     if record.state is CopyState.ENDED:
@@ -98,6 +99,7 @@ def put_off(fire: Watched, what: Decision, time: timedelta) -> Decision:
     return _wait(fire, time) if what.do is Do.SEND_AGAIN else Decision(Do.WAIT, time)
 
 
+_LEFT_ALONE = Decision(Do.WAIT, _WHILE_SILENT)
 _LOST = Decision(Do.LOSE, asks=True, reason="its worker is gone: nobody renewed its lease")
 
 

@@ -225,8 +225,8 @@ class Locks(Protocol):
         It is not, and nothing happens, where the slot was released less than a lease ago, or the
         record knows another copy in this one's place, or the end. A plain hold, a beat's, is for
         a fire in a queue: while a copy of it runs, that copy's renewals alone count. It is no run,
-        so it is never added over a limit; and to a memory that was lost not in the first half of
-        its silence, in which all that runs is renewed.
+        so it is never added over a limit; and to a memory that was lost not before the last quarter
+        of its silence: until then all that runs was renewed.
         """
 
     def release(self, held: Sequence[Hold]) -> None:

@@ -285,7 +285,7 @@ def test_a_refused_copy_touches_no_slot(locks: Locks) -> None:
 def test_a_silent_memory_lets_in_who_holds_a_slot_and_nobody_else(place: Place) -> None:
     place.lose()
     locks = place.open(renewal_period=timedelta(seconds=4))
-    wait_until(lambda: locks.open().silent_for < timedelta(seconds=2), 10)
+    wait_until(lambda: locks.open().silent_for < timedelta(seconds=1), 10)
     locks.renew([hold("1", ("a", 1))])
 
     assert locks.admit(copy("1", ("a", 1))) is Answer.FIRST

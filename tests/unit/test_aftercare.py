@@ -146,7 +146,7 @@ def test_while_the_locks_are_silent_nothing_is_decided(
 
     decision = decide(fire(state, 2 * DAY, rights=ONE_SLOT), known, silent, False)
 
-    assert replace(decision, renews=False) == Decision(Do.WAIT, 5 * SECOND)
+    assert replace(decision, renews=False) == Decision(Do.WAIT, 2.5 * SECOND)
 
 
 @pytest.mark.parametrize(

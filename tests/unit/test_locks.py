@@ -287,7 +287,7 @@ def test_a_lost_memory_is_told_of_runs_before_it_is_told_of_queues(place: Place)
     queued = [hold("1", ("a", 1)), hold("2", ("a", 1)), hold("3", ("b", 1))]
 
     early = locks.renew([*queued, copy("4", ("b", 1))])
-    wait_until(lambda: locks.open().silent_for < timedelta(seconds=2), 10)
+    wait_until(lambda: locks.open().silent_for < timedelta(seconds=1), 10)
     late, silent_for = locks.renew(queued), locks.open().silent_for
 
     assert early == [False, False, False, True]

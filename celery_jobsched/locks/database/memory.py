@@ -37,8 +37,8 @@ class Moment:
 
     @property
     def hears_of_runs_alone(self) -> bool:
-        """Whoever runs has told it in the first half of the silence; then queues are heard."""
-        return self.silent_for > self.renewal_period / 2
+        """Whoever runs has told it well before the last quarter; then queues are heard."""
+        return self.silent_for > self.renewal_period / 4
 
 
 def look(conn: Connection, renewal_period: timedelta) -> Moment:

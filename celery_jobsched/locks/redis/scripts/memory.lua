@@ -35,10 +35,10 @@ local function is_silent()
   return grants > now
 end
 
--- Whoever runs has told it in the first half of the silence; then queues are heard.
+-- Whoever runs has told it well before the last quarter of the silence; then queues are heard.
 local function hears_of_runs_alone()
   local _, grants = memory()
-  return grants > now + RENEWAL_PERIOD / 2
+  return grants > now + RENEWAL_PERIOD / 4
 end
 
 function verbs.open(asked)
