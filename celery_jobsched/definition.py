@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from . import fields as read
@@ -145,14 +144,12 @@ def _names_in(text: Any) -> frozenset[str]:
         return frozenset()
 
 
-@lru_cache(maxsize=8192)
-def checked(columns: tuple[tuple[str, Any], ...], default_timezone: str) -> dict[str, Any]:
-    """The canonical values of a row's schedule and rules; those of like rows are read once.
+def checked(columns: Mapping[str, Any], default_timezone: str) -> dict[str, Any]:
+    """The canonical values of a row's schedule and rules.
 
     Raises:
         InvalidJob: names the column, not the job.
     """
-    given = {name: value for name, value in columns if value is not None}
-    found = read_values({"task": "-", **given}, default_timezone)
+    found = read_values({"task": "-", **columns}, default_timezone)
     del found["task"]
     return found

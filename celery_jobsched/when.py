@@ -37,9 +37,8 @@ def limited(job: Job, times: Trigger) -> Trigger:
 
 
 def times_of(job: Job, made_at: datetime) -> Trigger:
-    """When *job* would fire, were there no calendars, had it been made at *made_at*."""
-    anchor = job.starts_at or made_at.replace(microsecond=0)
-    found = list(_triggers(job, anchor))
+    """When *job* would fire, were there no calendars, had it been made in that second."""
+    found = list(_triggers(job, job.starts_at or made_at))
     return found[0] if len(found) == 1 else AnyOf(tuple(found))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as replaced
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +34,8 @@ DETAILS_TEXT = details_text()
 WOKEN = ""
 
 _RULES = tuple(name for name in (*SCHEDULE, *RULES) if name != "paused_until")
+_rules_of = itemgetter(*_RULES)
+_text = read.text(255)
 
 #: What says when, as a timetable shows it.
 WHEN = ("every", "at", "cron", "once", "rrule", "celery", "custom", "keyword", "timezone")
@@ -68,10 +72,9 @@ def read_row(row: Mapping[Any, Any], zone_name: str, named: Mapping[str, Any]) -
         InvalidJob: names the job, the column, what was expected and what is there.
     """
     try:
-        columns = tuple((name, row[name]) for name in _RULES if row[name] is not None)
-        return Job(
-            name=read.text(255)("name", row["name"]),
-            task=read.text(255)("task", row["task"]),
+        return Job.of_values(
+            name=_text("name", row["name"]),
+            task=_text("task", row["task"]),
             args=_or(row, "args", read.json_list, list),
             kwargs=_or(row, "kwargs", read.json_object, dict),
             options=_or(row, "options", read.options, dict),
@@ -86,10 +89,17 @@ def read_row(row: Mapping[Any, Any], zone_name: str, named: Mapping[str, Any]) -
             paused_until=_instant(row, "paused_until"),
             default_timezone=zone_name,
             calendars=named,
-            **checked(columns, zone_name),
+            **_read_rules(_rules_of(row), zone_name),
         )
     except InvalidJob as error:
         raise error.of(str(row["name"])) from None
+
+
+@lru_cache(maxsize=8192)
+def _read_rules(rules: tuple[Any, ...], zone_name: str) -> dict[str, Any]:
+    """The canonical values of a row's schedule and rules; those of like rows are read once."""
+    columns = {name: each for name, each in zip(_RULES, rules, strict=True) if each is not None}
+    return checked(columns, zone_name)
 
 
 def by_id(

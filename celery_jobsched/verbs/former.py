@@ -74,7 +74,7 @@ def _read(change: Change, job: Job) -> Job | None:
         created_at=job.created_at,
         default_timezone=job.default_timezone,
         calendars=job.calendars,
-        **checked(tuple(rules.items()), job.default_timezone),
+        **checked(rules, job.default_timezone),
     )
     then.check()
     return None if then.lacks else then

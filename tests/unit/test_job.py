@@ -279,3 +279,13 @@ def test_local_times_are_those_of_the_jobs_zone_else_of_the_application() -> Non
 
     assert of_the_app.upcoming(MOMENT, 1) == [datetime(2030, 1, 2, 3, 30, tzinfo=timezone.utc)]
     assert its_own.upcoming(MOMENT, 1) == [datetime(2030, 1, 1, 14, 0, tzinfo=timezone.utc)]
+
+
+def test_a_job_of_values_is_the_one_that_is_made_with_them() -> None:
+    given: dict[str, Any] = {"args": [1], "kwargs": {}, "options": {}, "labels": {}}
+    given |= {"name": "j", "task": "t", "every": "1 hour", "created_at": MOMENT, "fire_count": 3}
+
+    made = Job.of_values(**given)
+
+    assert vars(made) == vars(Job(**given))
+    assert made.upcoming(MOMENT, 1) == [MOMENT + HOUR]
