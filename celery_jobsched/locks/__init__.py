@@ -230,7 +230,11 @@ class Locks(Protocol):
         """
 
     def release(self, held: Sequence[Hold]) -> None:
-        """Free the slots at once, and keep late renewals away from them for one lease."""
+        """Free the slots at once, and keep late renewals away from them for one lease.
+
+        Not where a worker has a copy in hand: it may have got it since a beat looked, and frees
+        the slots itself.
+        """
 
     def holders(self, keys: Sequence[str]) -> dict[str, list[Holder]]:
         """Who holds each of *keys*, whose lease ends first coming first."""

@@ -191,6 +191,19 @@ def test_a_renewal_that_comes_after_the_release_does_nothing(locks: Locks, late:
     assert names(locks, "a") == []
 
 
+def test_a_release_leaves_its_slots_to_a_copy_that_a_worker_has_in_hand(locks: Locks) -> None:
+    it = copy("1", ("a", 1))
+    for get_on in (locks.admit, lambda it: locks.accept([Step(it)])):
+        get_on(it)
+
+        locks.release([hold("1", ("a", 1))])
+
+        assert names(locks, "a") == ["1"]
+        assert locks.renew([it]) == [True]
+    locks.end([Step(it)])
+    assert names(locks, "a") == []
+
+
 def test_a_tombstone_lasts_for_one_lease(locks: Locks) -> None:
     locks.release([hold("1", ("a", 1), lease=AT_ONCE)])
 

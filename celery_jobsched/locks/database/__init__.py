@@ -23,7 +23,6 @@ from .ledger import Ledger
 
 _ATTEMPTS = 5
 _NOBODY = slots.Count(0, 0)
-_OF_SLOTS_ALONE = (Ledger.acquire, Ledger.release)
 
 T = TypeVar("T")
 
@@ -132,7 +131,7 @@ class DatabaseLocks:
         """What *verb* says of each of *things*, which are about *holds*, in one transaction."""
 
         def work(conn: Connection) -> list[T]:
-            ledger = Ledger(conn, holds, self._terms, verb not in _OF_SLOTS_ALONE)
+            ledger = Ledger(conn, holds, self._terms, with_records=verb is not Ledger.acquire)
             found = [verb(ledger, thing) for thing in things]
             ledger.write(conn)
             return found

@@ -45,6 +45,9 @@ class Ledger:
         return self._slots.take(hold)
 
     def release(self, hold: Hold) -> bool:
+        record = self._records.of(hold)
+        if record is not None and record.alive:
+            return False
         self._slots.release(hold)
         return True
 

@@ -156,6 +156,18 @@ function verbs.renew(holds)
   end)
 end
 
+-- Not where a worker has a copy in hand: it frees the slots itself.
+function verbs.release(holds)
+  return each(holds, function(hold)
+    local record = read(KEYS[hold.record])
+    if record and record.alive then
+      return false
+    end
+    release(hold)
+    return true
+  end)
+end
+
 local function each_step(steps, answer)
   local done = each(steps, answer)
   drop_reports()

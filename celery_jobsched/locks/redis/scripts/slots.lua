@@ -80,13 +80,6 @@ function verbs.acquire(wanted)
   end)
 end
 
-function verbs.release(holds)
-  for _, hold in ipairs(holds) do
-    release(hold)
-  end
-  return #holds
-end
-
 function verbs.holders(asked)
   local found = {}
   for i, key in ipairs(asked) do
