@@ -36,15 +36,19 @@ class Hand:
         """Run what lies there, *most* messages at most; how many there were."""
         before = len(self.received)
         with self.app.connection_for_read() as connection:
-            queue = self.app.amqp.queues[self.app.conf.task_default_queue]
-            bound = queue(connection.default_channel)
-            bound.declare()
-            while len(self.received) < before + most and (message := bound.get()) is not None:
-                self._run(message)
+            while len(self.received) < before + most and (message := self.next_on(connection)):
+                self.run(message)
         self.runs.close()
         return len(self.received) - before
 
-    def _run(self, message: Any) -> None:
+    def next_on(self, connection: Any) -> Any:
+        """The next message of the queue; None where there is none."""
+        bound = self.app.amqp.queues[self.app.conf.task_default_queue](connection.default_channel)
+        bound.declare()
+        return bound.get()
+
+    def run(self, message: Any) -> None:
+        """Do with it what a worker does."""
         task = self.app.tasks[message.headers["task"]]
         if task.name not in self._classes:
             base = symbol_by_name(task.Request)

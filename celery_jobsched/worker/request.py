@@ -75,10 +75,15 @@ class FireRequest(Request):
     def on_accepted(self, pid: Any, time_accepted: float) -> None:
         try:
             super().on_accepted(pid, time_accepted)
-        finally:
-            if self.jobsched_run is not None:
-                ago = timedelta(seconds=time.monotonic() - time_accepted)
-                self.jobsched_runs.started(self.jobsched_run, now() - ago)
+        except Exception as error:
+            # A pool of threads would drop the run and tell nobody. What the broker brings again,
+            # for it heard of no acknowledgement, is refused.
+            if self.jobsched_run is None:
+                raise
+            self.jobsched_runs.tell_unacknowledged(self.jobsched_run, error)
+        if self.jobsched_run is not None:
+            ago = timedelta(seconds=time.monotonic() - time_accepted)
+            self.jobsched_runs.started(self.jobsched_run, now() - ago)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         try:

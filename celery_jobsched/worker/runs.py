@@ -102,6 +102,16 @@ class Runs:
         run.started_at, run.copy = at, replace(run.copy, accepted=True)
         self._say_of(run, "accept", End(FireState.STARTED), at)
 
+    def tell_unacknowledged(self, run: Run, error: Exception) -> None:
+        """It runs, though the broker could not be told that it is in hand."""
+        logger.warning(
+            "job %r: fire %s runs, and the broker could not be told: %r",
+            run.job,
+            run.copy.fire,
+            error,
+            extra={"action": "acknowledge", "job": run.job, "fire": run.copy.fire},
+        )
+
     def ended(self, run: Run, end: End) -> None:
         """It is over, and was as *end* says unless something else was ordered for it before."""
         if self._is_over(run):

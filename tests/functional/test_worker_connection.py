@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.hand import Hand
 from tests.processes import Worker, wait_until
 from tests.proxy import Proxy
 from tests.sender import Sender, fresh_sender, worker
@@ -60,3 +62,24 @@ def test_a_run_that_is_cancelled_with_the_connection_may_run_again(tmp_path: Pat
 
             sender.wait_for(fire, "succeeded")
         assert len(sender.runs(fire)) == 2
+
+
+def test_a_run_whose_acknowledgement_meets_a_broken_connection_runs_once(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def note() -> None:
+        ran.append("it")
+
+    with fresh_sender("sqlite", "rabbitmq", tmp_path) as sender:
+        sender.app.task(note, name="conn.note")
+        hand, fire = Hand(sender.app), sender.send("conn.note")
+
+        with sender.app.connection_for_read() as connection:
+            message = hand.next_on(connection)
+            connection.connection.transport.sock.shutdown(socket.SHUT_RDWR)
+            hand.run(message)
+            hand.runs.close()
+        sender.wait_for(fire, "succeeded")
+
+        wait_until(lambda: hand.work() == 1, 10)
+        assert ran == ["it"]
