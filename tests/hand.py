@@ -22,12 +22,14 @@ from celery_jobsched.worker import install
 class Hand:
     """Runs the messages of *app*'s queue in this process, under the name of a worker."""
 
-    def __init__(self, app: Celery, name: str = "hand@here") -> None:
+    def __init__(self, app: Celery, name: str = "hand@here", pool: Any = None) -> None:
         self.app, self.name = app, name
         controller: Any = SimpleNamespace(app=app, hostname=name)
         install(controller)
         self.runs = controller.jobsched_runs
-        self.pool = TaskPool(1, app=app)
+        self.pool = pool or TaskPool(1, app=app)
+        # Another worker of the application has its own ones there soon.
+        self._bases = {name: task.Request for name, task in app.tasks.items()}
         self._classes: dict[str, Any] = {}
         #: The ids of the messages, in their order.
         self.received: list[str] = []
@@ -51,7 +53,7 @@ class Hand:
         """Do with it what a worker does."""
         task = self.app.tasks[message.headers["task"]]
         if task.name not in self._classes:
-            base = symbol_by_name(task.Request)
+            base = symbol_by_name(self._bases[task.name])
             self._classes[task.name] = create_request_cls(base, task, self.pool, self.name, None)
         self.received.append(message.headers["id"])
         request = self._classes[task.name](

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from celery_jobsched.store.planned import EDITED
 
 _SECOND = timedelta(seconds=1)
 _FINAL = {"succeeded", "missed", "skipped", "cancelled"}
+_LOST = "lost"
 
 
 @dataclass
@@ -57,7 +59,8 @@ class Rules:
         #: The records, with the last instant that each is about.
         self.seen: dict[str, datetime] = {}
         self.broken: list[str] = []
-        self._names: dict[str, int] = {}
+        #: The keys of which more are held than may be.
+        self._beyond: set[str] = set()
 
     def named(self, name: str) -> Known | None:
         """The job of that name that is there."""
@@ -154,23 +157,30 @@ class Rules:
         with self.engine.connect() as conn:
             conn = conn.execution_options(**READ)
             states = conn.execute(sa.select(tables.fires.c.state).distinct()).scalars()
-            return set(states) <= _FINAL
+            return set(states) <= _FINAL | {_LOST}
 
     def _look_at_slots(self, conn: Connection) -> None:
         held = sa.select(tables.slots.c.key, sa.func.count()).where(
             tables.slots.c.released.is_(sa.false()), tables.slots.c.until_at > self.now()
         )
-        for key, count in conn.execute(held.group_by(tables.slots.c.key)):
-            if count > 1:
-                self.broken.append(f"{count} hold {key!r} at {self.now()}")
+        counts = dict(conn.execute(held.group_by(tables.slots.c.key)).tuples().all())
+        beyond = {key for key, count in counts.items() if count > 1}
+        for key in sorted(beyond - self._beyond):
+            self.broken.append(f"{counts[key]} hold {key!r} at {self.now()}")
+        self._beyond = beyond
 
-    def conclude(self, ran: Sequence[str]) -> None:
-        """All has ended: what ran twice, what never ended, and what nobody accounts for."""
+    def conclude(self, ran: Sequence[str], excused: AbstractSet[str] = frozenset()) -> None:
+        """All has ended: what ran twice, what never ended, and what nobody accounts for.
+
+        *excused*: fires of which nobody may know how they ended.
+        """
         with self.engine.connect() as conn:
             rows = conn.execution_options(**READ).execute(sa.select(tables.fires)).mappings().all()
         told = {row["id"]: f"{row['job_name']} of {row['fire_at']}" for row in rows}
         self.broken += [f"{told.get(id_)} ran twice" for id_, n in Counter(ran).items() if n > 1]
         for row in rows:
+            if row["id"] in excused and row["state"] in _FINAL - {"succeeded"} | {_LOST}:
+                continue
             if row["state"] not in _FINAL:
                 self.broken.append(f"{told[row['id']]} is {row['state']} in the end")
             elif (row["state"] == "succeeded") != (row["id"] in ran):

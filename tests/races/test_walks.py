@@ -1,5 +1,8 @@
 """Beats walk at random, held up, killed, on jobs that are edited: the rules hold at any moment.
 
+On some walks a hand runs each message at once; on the others runs last, workers die in them, and
+the locks are started again.
+
 JOBSCHED_EFFORT=100 makes it a hundred times as many walks, and JOBSCHED_TEST_WALK_FROM is the seed
 of the first: a walk is what its seed says, so a failure comes again from the seed that it tells.
 """
@@ -23,8 +26,20 @@ from tests.races.test_crash_points import in_memory
 from tests.services import fresh_database
 from tests.walks import Walk, Walks
 
-#: How many walks on each kind of database: a server's take longer.
-COUNTS = {"sqlite": 36 * EFFORT, "postgresql": 4 * EFFORT, "mysql": 3 * EFFORT}
+#: How many walks on each kind of database, of either kind: a server's take longer.
+COUNTS = {
+    ("sqlite", "at once"): 16,
+    ("sqlite", "lasting"): 20,
+    ("postgresql", "at once"): 2,
+    ("postgresql", "lasting"): 2,
+    ("mysql", "at once"): 1,
+    ("mysql", "lasting"): 2,
+}
+#: Where runs last, what jobs fire is to be left alone long enough.
+KINDS: dict[str, dict[str, Any]] = {
+    "at once": {},
+    "lasting": {"lasting": True, "edits": 0.01},
+}
 AT_ONCE = 2
 FIRST = int(os.environ.get("JOBSCHED_TEST_WALK_FROM", "1"))
 
@@ -44,29 +59,39 @@ def wrong(walks: list[Walk]) -> list[str]:
     return [f"seed {each.point}: {each.trouble}" for each in walks if each.trouble]
 
 
-@pytest.mark.parametrize("kind", COUNTS)
-def test_the_rules_hold_on_every_walk(kind: str, tmp_path: Path, record_property: Any) -> None:
-    count = COUNTS[kind]
+@pytest.mark.parametrize(("kind", "runs"), COUNTS, ids=" ".join)
+def test_the_rules_hold_on_every_walk(
+    kind: str, runs: str, tmp_path: Path, record_property: Any
+) -> None:
+    count = COUNTS[kind, runs] * EFFORT
+    more = {"first": FIRST, "count": count, "at_once": AT_ONCE, **KINDS[runs]}
     with ExitStack() as stack:
         made = range(0 if kind == "sqlite" else AT_ONCE)
         urls = [stack.enter_context(fresh_database(kind, tmp_path)) for _ in made]
-        walks = walked(tmp_path, first=FIRST, count=count, urls=urls, at_once=AT_ONCE)
+        walks = walked(tmp_path, urls=urls, **more)
 
     fires, crashes = sum(each.fires for each in walks), sum(each.crashes for each in walks)
+    deaths = sum(each.deaths for each in walks)
     record_property("walks", count)
     record_property("fires on walks", fires)
     record_property("crashes on walks", crashes)
+    record_property("runs on walks whose worker died", deaths)
     assert wrong(walks) == []
     assert fires > 5 * count
     assert crashes > count
+    assert deaths > count or runs != "lasting"
 
 
-#: What is told of each, and walks of which every third notices it at least.
+#: What is told of each, and walks of which every fourth notices it at least.
 NOTICED: dict[str, tuple[str, dict[str, Any]]] = {
     "take_slots_without_asking": ("hold 'job", {"count": 8}),
     "plan_edits_from_long_ago": (
         "before its edit",
         {"count": 16, "steps": 2000, "edits": 0.3, "stops": 0.1},
+    ),
+    "tell_silent_locks_of_all": (
+        "2 hold 'job",
+        {"count": 12, "lasting": True, "edits": 0, "deaths": 0.08, "restarts": 1},
     ),
 }
 
