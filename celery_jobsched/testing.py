@@ -24,6 +24,8 @@ from .store import pages, settable
 from .store.tables import fires
 
 _MOST_TICKS = 10_000
+#: A step of time where something is due that cannot be done yet.
+_LEAST = timedelta(milliseconds=50)
 
 
 class Clock(runtime.Clock):
@@ -110,7 +112,9 @@ class Beat:
         until = instant("end", end)
         self.settle()
         while (now := self.clock.now()) < until:
-            self.clock.advance(min([*self._ahead(), until]) - now)
+            # What is due by now and yet to be done waits for a rest to end: of a broker's, say.
+            due = min([*self._ahead(), until])
+            self.clock.advance(min(due if due > now else now + _LEAST, until) - now)
             self.settle()
 
     def fires(self, job: str | None = None) -> list[Fire]:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from celery import current_app
 
 from tests.hand import Hand
 from tests.processes import Worker, wait_until
@@ -26,6 +27,15 @@ def behind_a_proxy(sender: Sender, **more: Any) -> Iterator[tuple[Worker, Proxy]
         conf = {"broker_url": parts._replace(netloc=place).geturl(), **more.pop("conf", {})}
         with worker(sender, conf=conf, **more) as it:
             yield it, proxy
+
+
+@contextmanager
+def current(app: Any) -> Iterator[None]:
+    """Let it be the application whose tasks this process runs."""
+    before = current_app._get_current_object()
+    app.set_current()
+    yield
+    before.set_current()
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
@@ -70,7 +80,7 @@ def test_a_run_whose_acknowledgement_meets_a_broken_connection_runs_once(tmp_pat
     def note() -> None:
         ran.append("it")
 
-    with fresh_sender("sqlite", "rabbitmq", tmp_path) as sender:
+    with fresh_sender("sqlite", "rabbitmq", tmp_path) as sender, current(sender.app):
         sender.app.task(note, name="conn.note")
         hand, fire = Hand(sender.app), sender.send("conn.note")
 
